@@ -1,0 +1,1 @@
+"""Deciders: what acts in an environment."""

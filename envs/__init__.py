@@ -1,0 +1,1 @@
+"""Worlds: environments that games are played in."""

@@ -1,0 +1,33 @@
+"""Games on networks and trajectories, solved by one Bellman recursion.
+
+Public names are imported on first use, so that `import ocngame` (and the command line's help) does
+not pay for importing torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ocngame.games import GameGraph, InformationStructure, Player
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "GameGraph": "ocngame.games",
+    "InformationStructure": "ocngame.games",
+    "Player": "ocngame.games",
+}
+
+__all__ = ["GameGraph", "InformationStructure", "Player", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'ocngame' has no attribute {name!r}")
+    value = getattr(import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

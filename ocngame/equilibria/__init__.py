@@ -1,0 +1,1 @@
+"""Is it an equilibrium? Residuals, second-order checks, deviation gains."""

@@ -1,0 +1,1 @@
+"""Solvers: who iterates the Bellman recursion."""

@@ -1,0 +1,1 @@
+"""Whole jobs: loops, callbacks, checkpoints and run folders."""
