@@ -1,0 +1,52 @@
+"""Curvature of the controls: how `Q_uu` is approximated."""
+
+from ocngame.curvature.base import Curvature, State
+from ocngame.curvature.columns import (
+    ColumnRule,
+    ExactColumns,
+    GradientColumn,
+    SketchedColumns,
+)
+from ocngame.curvature.diagonal import DiagonalCurvature, RootMeanSquareCurvature
+from ocngame.curvature.full import FullCurvature
+from ocngame.curvature.identity import IdentityCurvature
+from ocngame.curvature.kronecker import EigenKroneckerCurvature, KroneckerCurvature
+from ocngame.curvature.operators import (
+    CurvatureOperator,
+    DiagonalOperator,
+    EigenOperator,
+    FullOperator,
+    IdentityOperator,
+    KroneckerOperator,
+)
+from ocngame.curvature.output_hessian import (
+    CrossEntropyHessian,
+    OutputHessian,
+    SquaredErrorHessian,
+    output_hessian,
+)
+
+__all__ = [
+    "Curvature",
+    "CurvatureOperator",
+    "DiagonalCurvature",
+    "DiagonalOperator",
+    "EigenKroneckerCurvature",
+    "EigenOperator",
+    "FullCurvature",
+    "FullOperator",
+    "IdentityCurvature",
+    "IdentityOperator",
+    "KroneckerCurvature",
+    "KroneckerOperator",
+    "RootMeanSquareCurvature",
+    "ColumnRule",
+    "ExactColumns",
+    "GradientColumn",
+    "SketchedColumns",
+    "CrossEntropyHessian",
+    "OutputHessian",
+    "SquaredErrorHessian",
+    "output_hessian",
+    "State",
+]

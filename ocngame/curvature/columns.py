@@ -1,0 +1,79 @@
+"""Which columns stand for the output Hessian: all of them, a random sketch, or the gradient."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ocngame._checks import integer
+from ocngame.curvature.output_hessian import OutputHessian
+
+__all__ = ["ColumnRule", "ExactColumns", "GradientColumn", "SketchedColumns"]
+
+
+class ColumnRule(ABC):
+    """Chooses per-sample output columns `E` with `phi_yy ~ E E'`."""
+
+    @abstractmethod
+    def columns(
+        self,
+        hessian: OutputHessian,
+        output: Tensor,
+        gradient: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Give the columns.
+
+        Args:
+            hessian: Output Hessian of the loss.
+            output: Network output, shape (B, C).
+            gradient: Per-sample loss gradient at the output, shape (B, C).
+            generator: Source of random signs.
+
+        Returns:
+            Shape (R, B, C).
+        """
+
+
+@dataclass(frozen=True)
+class ExactColumns(ColumnRule):
+    """All C columns of the exact factor."""
+
+    def columns(
+        self, hessian: OutputHessian, output: Tensor, gradient: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Give the exact columns, R = C."""
+        return hessian.exact(output)
+
+
+@dataclass(frozen=True)
+class SketchedColumns(ColumnRule):
+    """R Rademacher combinations of the exact columns.
+
+    Attributes:
+        count: R, at least one.
+    """
+
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        integer("count", self.count, low=1)
+
+    def columns(
+        self, hessian: OutputHessian, output: Tensor, gradient: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Give the sketched columns."""
+        return hessian.sketch(output, self.count, generator)
+
+
+@dataclass(frozen=True)
+class GradientColumn(ColumnRule):
+    """The loss gradient as the only column: the rank-one start of differential DP networks."""
+
+    def columns(
+        self, hessian: OutputHessian, output: Tensor, gradient: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Give the gradient, R = 1."""
+        return gradient.unsqueeze(0)

@@ -1,0 +1,185 @@
+r"""Curvature operators: what stands for `Q_uu` of one stage, acting on matrix-shaped controls.
+
+A control is a matrix `U` of shape (o, i); `vec` stacks its rows, so `B (x) A` with `B` on the
+output side (o x o) and `A` on the input side (i x i) acts as `(B (x) A) vec(U) = vec(B U A')`.
+Every operator is symmetric positive definite and has a dense twin for tests.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ocngame.linalg import OuterColumns
+
+__all__ = [
+    "CurvatureOperator",
+    "DiagonalOperator",
+    "EigenOperator",
+    "FullOperator",
+    "IdentityOperator",
+    "KroneckerOperator",
+]
+
+
+class CurvatureOperator(ABC):
+    """A symmetric positive definite operator M on controls of shape (..., o, i)."""
+
+    @abstractmethod
+    def solve(self, control: Tensor) -> Tensor:
+        """Give `M^{-1} control`, shape (..., o, i)."""
+
+    @abstractmethod
+    def matmul(self, control: Tensor) -> Tensor:
+        """Give `M control`, shape (..., o, i)."""
+
+    def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
+        """Give `Z' M^{-1} Z`, for the whole batch or within each sample.
+
+        Args:
+            columns: The columns Z, R for each of B samples.
+            per_sample: Restrict to pairs within one sample.
+
+        Returns:
+            Shape (R B, R B), or (B, R, R) per sample.
+        """
+        dense = columns.dense
+        solved = self.solve(dense)
+        if per_sample:
+            return torch.einsum("rboi,qboi->brq", dense, solved)
+        return dense.flatten(0, 1).flatten(1) @ solved.flatten(0, 1).flatten(1).mT
+
+    def to_dense(self, shape: tuple[int, int], like: Tensor) -> Tensor:
+        """Give the (o i) x (o i) matrix of the operator.
+
+        Args:
+            shape: Control shape (o, i).
+            like: A tensor of the dtype and device wanted.
+
+        Returns:
+            The dense matrix.
+        """
+        size = shape[0] * shape[1]
+        basis = torch.eye(size, dtype=like.dtype, device=like.device).reshape(size, *shape)
+        return self.matmul(basis).reshape(size, size)
+
+
+@dataclass(frozen=True)
+class IdentityOperator(CurvatureOperator):
+    """`M = scale I`.
+
+    Attributes:
+        scale: Positive number or scalar tensor.
+    """
+
+    scale: Tensor | float = 1.0
+
+    def solve(self, control: Tensor) -> Tensor:
+        """Give `control / scale`."""
+        return control / self.scale
+
+    def matmul(self, control: Tensor) -> Tensor:
+        """Give `scale control`."""
+        return control * self.scale
+
+    def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
+        """Give `Z' Z / scale` without parameter-sized columns."""
+        gram = columns.sample_gram(columns) if per_sample else columns.gram(columns)
+        return gram / self.scale
+
+
+@dataclass(frozen=True)
+class DiagonalOperator(CurvatureOperator):
+    """`M = diag(diagonal)`.
+
+    Attributes:
+        diagonal: Positive entries, shape (o, i).
+    """
+
+    diagonal: Tensor
+
+    def solve(self, control: Tensor) -> Tensor:
+        """Divide by the diagonal."""
+        return control / self.diagonal
+
+    def matmul(self, control: Tensor) -> Tensor:
+        """Multiply with the diagonal."""
+        return control * self.diagonal
+
+
+@dataclass(frozen=True)
+class KroneckerOperator(CurvatureOperator):
+    r"""`M = B (x) A`, both factors already damped.
+
+    Attributes:
+        left: B, output side, shape (o, o).
+        right: A, input side, shape (i, i).
+        left_inverse: `B^{-1}`.
+        right_inverse: `A^{-1}`.
+    """
+
+    left: Tensor
+    right: Tensor
+    left_inverse: Tensor
+    right_inverse: Tensor
+
+    def solve(self, control: Tensor) -> Tensor:
+        """Give `B^{-1} U A^{-1}`."""
+        return self.left_inverse @ control @ self.right_inverse
+
+    def matmul(self, control: Tensor) -> Tensor:
+        """Give `B U A`."""
+        return self.left @ control @ self.right
+
+    def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
+        """Give `Z' M^{-1} Z` from the factors, without parameter-sized columns."""
+        solved = columns.transformed(self.left_inverse, self.right_inverse)
+        return columns.sample_gram(solved) if per_sample else columns.gram(solved)
+
+
+@dataclass(frozen=True)
+class EigenOperator(CurvatureOperator):
+    r"""`M = (V_B (x) V_A) diag(eigenvalues) (V_B (x) V_A)'`, an eigen-corrected Kronecker product.
+
+    Attributes:
+        left_vectors: Orthogonal V_B, shape (o, o).
+        right_vectors: Orthogonal V_A, shape (i, i).
+        eigenvalues: Positive, damped, shape (o, i).
+    """
+
+    left_vectors: Tensor
+    right_vectors: Tensor
+    eigenvalues: Tensor
+
+    def solve(self, control: Tensor) -> Tensor:
+        """Divide by the eigenvalues in the eigenbasis."""
+        return self._apply(control, 1.0 / self.eigenvalues)
+
+    def matmul(self, control: Tensor) -> Tensor:
+        """Multiply with the eigenvalues in the eigenbasis."""
+        return self._apply(control, self.eigenvalues)
+
+    def _apply(self, control: Tensor, spectrum: Tensor) -> Tensor:
+        rotated = self.left_vectors.mT @ control @ self.right_vectors
+        return self.left_vectors @ (rotated * spectrum) @ self.right_vectors.mT
+
+
+@dataclass(frozen=True)
+class FullOperator(CurvatureOperator):
+    """A dense matrix over the vectorised control.
+
+    Attributes:
+        matrix: Symmetric positive definite, shape (o i, o i).
+    """
+
+    matrix: Tensor
+
+    def solve(self, control: Tensor) -> Tensor:
+        """Solve with the dense matrix."""
+        flat = control.flatten(-2).unsqueeze(-1)
+        return torch.linalg.solve(self.matrix, flat).squeeze(-1).reshape(control.shape)
+
+    def matmul(self, control: Tensor) -> Tensor:
+        """Multiply with the dense matrix."""
+        return (control.flatten(-2) @ self.matrix.mT).reshape(control.shape)

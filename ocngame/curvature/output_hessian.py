@@ -1,0 +1,114 @@
+r"""Factors `phi_yy = E E'` of the loss Hessian at the network output, as columns.
+
+* softmax cross-entropy: `E = diag(sqrt p) - p sqrt(p)'`, C columns, `E E' = diag(p) - p p'`;
+* squared error `sum (y - t)^2 / C` per sample (torch's mean over entries): `E = sqrt(2/C) I`.
+
+Exact columns number C per sample; a sketch uses R columns `E e / sqrt(R)` with Rademacher e, whose
+outer products have expectation `E E'`. All columns are per sample: for a loss that is a mean over
+samples, they do not carry the factor 1/B.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ocngame.errors import InvalidInputError
+
+__all__ = ["CrossEntropyHessian", "OutputHessian", "SquaredErrorHessian", "output_hessian"]
+
+
+class OutputHessian(ABC):
+    """The Hessian of a loss with respect to the network output."""
+
+    @abstractmethod
+    def root(self, output: Tensor, right: Tensor) -> Tensor:
+        """Multiply the factor with given vectors, `E right`.
+
+        Args:
+            output: Network output, shape (B, ..., C).
+            right: Shape (R, B, ..., C).
+        """
+
+    def exact(self, output: Tensor) -> Tensor:
+        """Give all C columns.
+
+        Args:
+            output: Network output, shape (B, C).
+
+        Returns:
+            Shape (C, B, C).
+        """
+        size = output.shape[-1]
+        eye = torch.eye(size, dtype=output.dtype, device=output.device)
+        return self.root(output, eye[:, None, :].expand(size, *output.shape))
+
+    def sketch(self, output: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """Give R Rademacher columns.
+
+        Args:
+            output: Network output, shape (B, ..., C).
+            count: R.
+            generator: Source of the signs; it lives on the CPU.
+
+        Returns:
+            Shape (R, B, ..., C).
+        """
+        signs = torch.randint(0, 2, (count, *output.shape), generator=generator)
+        signs = signs.to(output) * 2 - 1
+        return self.root(output, signs) / count**0.5
+
+
+@dataclass(frozen=True)
+class CrossEntropyHessian(OutputHessian):
+    """Softmax cross-entropy over the last dimension of the output."""
+
+    def root(self, output: Tensor, right: Tensor) -> Tensor:
+        """Give `(diag(sqrt p) - p sqrt(p)') right`."""
+        p = output.detach().softmax(-1)
+        scaled = p.sqrt() * right
+        return scaled - p * scaled.sum(-1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class SquaredErrorHessian(OutputHessian):
+    """Squared error, `scale / 2` times the sum of squared entries per sample.
+
+    Attributes:
+        scale: Second derivative of the per-sample loss; None for `2 / C`, torch's mean over
+            entries.
+    """
+
+    scale: float | None = None
+
+    def root(self, output: Tensor, right: Tensor) -> Tensor:
+        """Give `sqrt(scale) right`."""
+        scale = self.scale if self.scale is not None else 2.0 / output[0].numel()
+        return right * scale**0.5
+
+
+def output_hessian(loss: nn.Module) -> OutputHessian:
+    """Choose the output Hessian that belongs to a loss module.
+
+    Args:
+        loss: A torch loss.
+
+    Returns:
+        Its output Hessian.
+
+    Raises:
+        InvalidInputError: if the loss is not known or does not average over samples.
+    """
+    name = type(loss).__name__
+    if getattr(loss, "reduction", "mean") != "mean":
+        raise InvalidInputError(
+            f"loss: expected reduction='mean', got {name} with reduction={loss.reduction!r}"
+        )
+    if isinstance(loss, nn.CrossEntropyLoss):
+        return CrossEntropyHessian()
+    if isinstance(loss, nn.MSELoss):
+        return SquaredErrorHessian()
+    raise InvalidInputError(
+        f"loss: expected CrossEntropyLoss or MSELoss, got {name}; pass output_hessian= for others"
+    )

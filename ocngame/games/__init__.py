@@ -1,0 +1,8 @@
+"""Games: what is played, by whom, and with what information."""
+
+from ocngame.games.graph import GameGraph
+from ocngame.games.information import InformationStructure
+from ocngame.games.player import Player
+from ocngame.games.stage import Stage, StageKind
+
+__all__ = ["GameGraph", "InformationStructure", "Player", "Stage", "StageKind"]

@@ -1,0 +1,49 @@
+"""Stages: the steps at which the state of a game moves on."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Stage", "StageKind"]
+
+
+class StageKind(StrEnum):
+    """What a stage does to the state.
+
+    Attributes:
+        INPUT: Provides the initial state.
+        LINEAR: An affine map whose matrix and offset are the stage's control.
+        ELEMENTWISE: A fixed function of every entry.
+        ADD: The sum of two states (where a skip connection ends).
+        RESHAPE: A change of shape only.
+        OUTPUT: Receives the terminal state.
+    """
+
+    INPUT = "input"
+    LINEAR = "linear"
+    ELEMENTWISE = "elementwise"
+    ADD = "add"
+    RESHAPE = "reshape"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of a game graph.
+
+    Attributes:
+        name: Unique name within the graph.
+        index: Position t in the forward (topological) order.
+        kind: What it does.
+        operation: Module path or function name, for people.
+        controls: Names of the parameters that are its control (empty: nobody acts).
+        player: Name of the player that owns the control, None if nobody acts.
+        shape: Shape of the state that leaves it, without the batch; None if unknown.
+    """
+
+    name: str
+    index: int
+    kind: StageKind
+    operation: str
+    controls: tuple[str, ...] = ()
+    player: str | None = None
+    shape: tuple[int, ...] | None = None

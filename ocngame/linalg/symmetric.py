@@ -1,0 +1,59 @@
+"""Factorisations of symmetric matrices, in at least float32 and with a fallback."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["damped_inverse", "project_psd", "symmetrise"]
+
+
+def symmetrise(matrix: Tensor) -> Tensor:
+    """Give the symmetric part.
+
+    Args:
+        matrix: Square matrices, shape (..., n, n).
+
+    Returns:
+        `(matrix + matrix') / 2`.
+    """
+    return 0.5 * (matrix + matrix.mT)
+
+
+def damped_inverse(matrix: Tensor, damping: Tensor | float) -> Tensor:
+    """Invert `matrix + damping I` by Cholesky, by eigenvalues where Cholesky fails.
+
+    Args:
+        matrix: Symmetric positive semi-definite matrices, shape (..., n, n).
+        damping: Shift of the diagonal, a number or a scalar tensor.
+
+    Returns:
+        The symmetric inverse, in the dtype of `matrix`.
+    """
+    work = matrix if matrix.dtype == torch.float64 else matrix.float()
+    eye = torch.eye(matrix.shape[-1], dtype=work.dtype, device=work.device)
+    shifted = work + damping * eye
+    factor, info = torch.linalg.cholesky_ex(shifted)
+    if not bool(info.any()):
+        return torch.cholesky_inverse(factor).to(matrix.dtype)
+    values, vectors = torch.linalg.eigh(symmetrise(shifted).double())
+    floor = values.amax(-1, keepdim=True).clamp_min(1e-30) * 1e-12
+    return ((vectors / values.clamp_min(floor).unsqueeze(-2)) @ vectors.mT).to(matrix.dtype)
+
+
+def project_psd(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Project symmetric matrices on the positive semi-definite cone.
+
+    Args:
+        matrix: Symmetric matrices, shape (..., n, n).
+
+    Returns:
+        The projections, and the number of negative eigenvalues removed (a scalar tensor).
+    """
+    if matrix.shape[-1] == 1:
+        negative = matrix < 0
+        return matrix.clamp_min(0), negative.sum()
+    values, vectors = torch.linalg.eigh(matrix)
+    tolerance = -1e-10 * values.abs().amax(-1, keepdim=True)
+    negative = values < tolerance
+    projected = (vectors * values.clamp_min(0).unsqueeze(-2)) @ vectors.mT
+    touched = negative.any(-1)[..., None, None]
+    return torch.where(touched, projected, matrix), negative.sum()

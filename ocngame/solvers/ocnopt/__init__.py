@@ -1,0 +1,17 @@
+"""OCNOpt: a network is a dynamic game, a step is a Bellman recursion on it."""
+
+from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
+from ocngame.solvers.ocnopt.damping import FixedDamping, LevenbergMarquardt
+from ocngame.solvers.ocnopt.optimizer import OCNOpt, StepInfo
+from ocngame.solvers.ocnopt.steps import FixedStep, ModelStep
+
+__all__ = [
+    "Feedback",
+    "FixedDamping",
+    "FixedStep",
+    "LevenbergMarquardt",
+    "ModelStep",
+    "OCNOpt",
+    "OCNOptConfig",
+    "StepInfo",
+]

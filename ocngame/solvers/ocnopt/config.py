@@ -1,0 +1,78 @@
+"""Settings of OCNOpt: one small class per alternative instead of flags."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ocngame._checks import in_range, integer
+from ocngame.curvature import ColumnRule, Curvature, KroneckerCurvature, SketchedColumns
+from ocngame.errors import InvalidInputError
+from ocngame.solvers.ocnopt.damping import DampingRule, LevenbergMarquardt
+from ocngame.solvers.ocnopt.steps import ModelStep, StepRule
+
+__all__ = ["Feedback", "OCNOptConfig"]
+
+
+class Feedback(StrEnum):
+    """How stages react to the moves of earlier stages.
+
+    Attributes:
+        OFF: Open loop; the method is preconditioned backpropagation.
+        PER_SAMPLE: One value function per sample; every sample contributes its own policy.
+        STACKED: One value function of the whole batch; the curvature stands for all of Q_uu.
+        EXACT: One value function of the whole batch; the curvature is the metric of the damping and
+            the batch's columns are the rest of Q_uu: the joint damped Gauss-Newton step.
+    """
+
+    OFF = "off"
+    PER_SAMPLE = "per_sample"
+    STACKED = "stacked"
+    EXACT = "exact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OCNOptConfig:
+    """Settings of OCNOpt.
+
+    Attributes:
+        curvature: Rule that stands for Q_uu.
+        columns: Rule for the columns of the output Hessian.
+        feedback: Reaction of stages to earlier moves.
+        step: From directions to moves.
+        damping: Rule for lambda.
+        refresh_every: Steps between factorisations of the curvature.
+        gradient_decay: Memory of the bias-corrected average of gradients (0: newest only).
+    """
+
+    curvature: Curvature = field(default_factory=KroneckerCurvature)
+    columns: ColumnRule = field(default_factory=SketchedColumns)
+    feedback: Feedback = Feedback.OFF
+    step: StepRule = field(default_factory=ModelStep)
+    damping: DampingRule = field(default_factory=LevenbergMarquardt)
+    refresh_every: int = 1
+    gradient_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        for name, kind in (
+            ("curvature", Curvature),
+            ("columns", ColumnRule),
+            ("step", StepRule),
+            ("damping", DampingRule),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise InvalidInputError(f"{name}: expected a {kind.__name__}, got {value!r}")
+        if self.feedback not in tuple(Feedback):
+            names = ", ".join(Feedback)
+            raise InvalidInputError(f"feedback: expected one of {names}, got {self.feedback!r}")
+        integer("refresh_every", self.refresh_every, low=1)
+        in_range("gradient_decay", self.gradient_decay, low=0.0, high=1.0, high_open=True)
+
+    @property
+    def needs_columns(self) -> bool:
+        """Whether any part reads the output Hessian's columns."""
+        return (
+            self.curvature.needs_columns
+            or self.step.needs_columns
+            or self.feedback is not Feedback.OFF
+        )

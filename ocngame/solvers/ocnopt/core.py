@@ -1,0 +1,165 @@
+"""The functional core of OCNOpt: one step from a recorded rollout to control moves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ocngame.curvature import CurvatureOperator, OutputHessian, State
+from ocngame.games.rollout import Rollout
+from ocngame.linalg import OuterColumns
+from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
+from ocngame.solvers.ocnopt.directions import (
+    Directions,
+    open_loop,
+    per_sample_feedback,
+    stacked_feedback,
+)
+from ocngame.solvers.ocnopt.steps import Proposal
+
+__all__ = ["SolverState", "StageState", "init_state", "propose_move"]
+
+
+@dataclass(frozen=True)
+class StageState:
+    """What the solver remembers of one stage.
+
+    Attributes:
+        curvature: State of the curvature rule.
+        last: Last move before the learning-rate scale, shape (o, i), or None.
+        average: Running average of gradients, shape (o, i), or None.
+    """
+
+    curvature: State
+    last: Tensor | None = None
+    average: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class SolverState:
+    """What the solver remembers.
+
+    Attributes:
+        stages: One state per control stage.
+        step: Number of accepted steps.
+        damping: lambda.
+    """
+
+    stages: list[StageState] = field(default_factory=list)
+    step: int = 0
+    damping: float = 1.0
+
+
+def init_state(config: OCNOptConfig, rollout: Rollout) -> SolverState:
+    """Make the state before the first step.
+
+    Args:
+        config: Settings.
+        rollout: A recorded rollout of the network.
+
+    Returns:
+        The state.
+    """
+    stages = [
+        StageState(config.curvature.init(control.shape, control.parameters[0].detach()))
+        for control in rollout.controls
+    ]
+    return SolverState(stages, damping=config.damping.initial)
+
+
+def propose_move(
+    config: OCNOptConfig,
+    state: SolverState,
+    rollout: Rollout,
+    hessian: OutputHessian | None,
+    output_gradient: Tensor,
+    generator: torch.Generator,
+    decay: Callable[[list[Tensor]], list[Tensor]] | None = None,
+) -> tuple[SolverState, Proposal, Directions]:
+    """Compute the next move; nothing is written to the network.
+
+    Args:
+        config: Settings.
+        state: Solver state.
+        rollout: Recorded rollout of the batch.
+        hessian: Output Hessian of the loss; None if no part of the settings needs columns.
+        output_gradient: Gradient of the mean loss at the output, shape of the output.
+        generator: Source of random signs, on the CPU.
+        decay: Adds coupled weight decay to the mean gradients, or None.
+
+    Returns:
+        The state after the move, the move, and the directions it came from.
+    """
+    gradient_columns, columns = _backpropagate(config, rollout, hessian, output_gradient, generator)
+    samples = gradient_columns[0].count[1]
+    ones = output_gradient.new_full((1, samples), 1.0 / samples)
+    gradients = [g.combine(ones) for g in gradient_columns]
+    if decay is not None:
+        gradients = decay(gradients)
+    refresh = state.step % config.refresh_every == 0
+    stages, operators, averages = [], [], []
+    for i, (stage, gradient) in enumerate(zip(state.stages, gradients, strict=True)):
+        z = columns[i] if columns is not None else None
+        curvature = config.curvature.update(stage.curvature, z, gradient)
+        if refresh:
+            curvature = config.curvature.refresh(curvature, state.damping)
+        average, unbiased = _average(config, stage, gradient, state.step)
+        stages.append(StageState(curvature, stage.last, average))
+        averages.append(unbiased)
+        operators.append(config.curvature.operator(curvature, state.damping))
+    directions = _directions(config, averages, gradient_columns, columns, operators)
+    last = [stage.last for stage in stages if stage.last is not None]
+    proposal = config.step.propose(
+        gradients, directions.moves, last or None, columns, state.damping
+    )
+    stages = [
+        StageState(stage.curvature, move, stage.average)
+        for stage, move in zip(stages, proposal.moves, strict=True)
+    ]
+    return SolverState(stages, state.step + 1, state.damping), proposal, directions
+
+
+def _backpropagate(
+    config: OCNOptConfig,
+    rollout: Rollout,
+    hessian: OutputHessian | None,
+    output_gradient: Tensor,
+    generator: torch.Generator,
+) -> tuple[list[OuterColumns], list[OuterColumns] | None]:
+    """Give per-sample gradients and columns of every stage from one batched backward pass."""
+    gradient = output_gradient.detach() * output_gradient.shape[0]
+    seeds = gradient.unsqueeze(0)
+    if config.needs_columns and hessian is not None:
+        output = rollout.output.detach()
+        seeds = torch.cat([seeds, config.columns.columns(hessian, output, gradient, generator)])
+    joint = rollout.backpropagate(seeds)
+    first = [OuterColumns(z.left[:1], z.right) for z in joint]
+    rest = [OuterColumns(z.left[1:], z.right) for z in joint] if len(seeds) > 1 else None
+    return first, rest
+
+
+def _average(
+    config: OCNOptConfig, stage: StageState, gradient: Tensor, step: int
+) -> tuple[Tensor | None, Tensor]:
+    beta = config.gradient_decay
+    if beta == 0:
+        return None, gradient
+    old = torch.zeros_like(gradient) if stage.average is None else stage.average
+    average = beta * old + (1 - beta) * gradient
+    return average, average / (1 - beta ** (step + 1))
+
+
+def _directions(
+    config: OCNOptConfig,
+    gradients: list[Tensor],
+    gradient_columns: list[OuterColumns],
+    columns: list[OuterColumns] | None,
+    operators: list[CurvatureOperator],
+) -> Directions:
+    if columns is None or config.feedback is Feedback.OFF:
+        return open_loop(gradients, operators)
+    if config.feedback is Feedback.PER_SAMPLE:
+        return per_sample_feedback(gradient_columns, columns, operators)
+    exact = config.feedback is Feedback.EXACT
+    return stacked_feedback(gradients, columns, operators, exact)

@@ -1,0 +1,240 @@
+"""OCNOpt as a torch optimizer."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ocngame._checks import non_negative
+from ocngame.curvature import OutputHessian, output_hessian
+from ocngame.errors import InvalidInputError
+from ocngame.games.graph import GameGraph
+from ocngame.games.rollout import Rollout, record_rollout
+from ocngame.solvers.ocnopt.config import OCNOptConfig
+from ocngame.solvers.ocnopt.core import SolverState, StageState, init_state, propose_move
+
+__all__ = ["OCNOpt", "StepInfo"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What happened in one step.
+
+    Attributes:
+        loss: Batch loss before the step.
+        accepted: Whether the controls moved; a step with non-finite numbers is refused.
+        length: Multiple of the direction chosen by the step rule.
+        momentum: Multiple of the last move.
+        damping: lambda used.
+        predicted: Change of the batch loss predicted by the model, NaN without a model.
+        ratio: Measured over predicted change, NaN where it was not measured.
+        removed: Number of negative curvatures removed by the backward pass.
+    """
+
+    loss: float
+    accepted: bool
+    length: float = math.nan
+    momentum: float = math.nan
+    damping: float = math.nan
+    predicted: float = math.nan
+    ratio: float = math.nan
+    removed: int = 0
+
+    def as_dict(self) -> dict[str, float]:
+        """Give all fields as numbers for a log.
+
+        Returns:
+            The fields by name.
+        """
+        return {name: float(value) for name, value in asdict(self).items()}
+
+
+class OCNOpt(torch.optim.Optimizer):
+    """Optimal-control optimizer: a network is a dynamic game, a step is a Bellman recursion on it.
+
+    Needs no learning rate: the step length comes from the batch's own Gauss-Newton model. `lr`
+    scales that length, so torch's schedulers work.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: nn.Module | None = None,
+        *,
+        lr: float = 1.0,
+        weight_decay: float = 0.0,
+        config: OCNOptConfig | None = None,
+        hessian: OutputHessian | None = None,
+        seed: int = 0,
+    ):
+        """Build the game of a network and the optimizer that plays it.
+
+        Args:
+            model: The network: Linear layers, elementwise activations, residual additions.
+            loss: Mean loss of (output, target); `nn.CrossEntropyLoss()` if None.
+            lr: Scale of the step; 1 is the model's own length.
+            weight_decay: Coupled weight decay, added to the gradient.
+            config: Settings of the method.
+            hessian: Output Hessian of the loss, for losses that are not known.
+            seed: Seed of the random columns.
+
+        Raises:
+            InvalidInputError: if an argument is out of range.
+            UnsupportedModuleError: if a layer of the model is not covered.
+        """
+        non_negative("lr", lr)
+        non_negative("weight_decay", weight_decay)
+        self.model = model
+        self.loss = loss if loss is not None else nn.CrossEntropyLoss()
+        self.config = config if config is not None else OCNOptConfig()
+        needs_hessian = self.config.needs_columns and hessian is None
+        self.hessian = output_hessian(self.loss) if needs_hessian else hessian
+        self.game = GameGraph.from_module(model, players="single")
+        self.generator = torch.Generator().manual_seed(seed)
+        super().__init__(model.parameters(), {"lr": lr, "weight_decay": weight_decay})
+
+    def step(self, x: Any, y: Tensor | None = None) -> StepInfo:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Make one step on a batch.
+
+        Args:
+            x: Network input, or a closure that runs the model once and returns the loss without
+                calling `backward`.
+            y: Target; omitted with a closure.
+
+        Returns:
+            What happened. A step with non-finite loss, gradient or move leaves controls and solver
+            state unchanged.
+
+        Raises:
+            InvalidInputError: if the target is missing.
+        """
+        evaluate = self._evaluator(x, y)
+        with torch.enable_grad():
+            rollout, loss = evaluate()
+            (gradient,) = torch.autograd.grad(loss, rollout.output, retain_graph=True)
+        state = self._solver_state(rollout)
+        before = float(loss.detach())
+        if not math.isfinite(before):
+            return self._refuse(before, state, "loss")
+        new, proposal, directions = propose_move(
+            self.config,
+            state,
+            rollout,
+            self.hessian,
+            gradient,
+            self.generator,
+            self._decay(rollout),
+        )
+        if not all(bool(torch.isfinite(move).all()) for move in proposal.moves):
+            return self._refuse(before, state, "move")
+        lr = self.param_groups[0]["lr"]
+        self._move(rollout, proposal.moves, lr)
+        predicted = ratio = math.nan
+        damping = state.damping
+        if proposal.slope is not None and proposal.curvature is not None:
+            predicted = float(lr * proposal.slope + 0.5 * lr**2 * proposal.curvature)
+            if self.config.damping.measures(state.step) and predicted < 0:
+                with torch.no_grad():
+                    after = float(evaluate()[1])
+                ratio = (after - before) / predicted
+                damping = self.config.damping.adjusted(damping, ratio)
+        self._store(rollout, SolverState(new.stages, new.step, damping))
+        return StepInfo(
+            loss=before,
+            accepted=True,
+            length=float(proposal.length),
+            momentum=float(proposal.momentum),
+            damping=state.damping,
+            predicted=predicted,
+            ratio=ratio,
+            removed=int(directions.removed) if directions.removed is not None else 0,
+        )
+
+    def _evaluator(self, x: Any, y: Tensor | None) -> Callable[[], tuple[Rollout, Tensor]]:
+        stages = self.game.control_stages
+        if callable(x) and not isinstance(x, Tensor):
+            return lambda: _record_closure(self.model, stages, x)
+        if y is None:
+            raise InvalidInputError("y: expected a target, got None")
+
+        def evaluate() -> tuple[Rollout, Tensor]:
+            rollout = record_rollout(self.model, stages, lambda: self.model(x))
+            return rollout, self.loss(rollout.output, y)
+
+        return evaluate
+
+    def _solver_state(self, rollout: Rollout) -> SolverState:
+        solver = self.state.get("solver")  # pyright: ignore[reportArgumentType]
+        if solver is None:
+            return init_state(self.config, rollout)
+        self.generator.set_state(solver["generator"])
+        stages = [_stage_state(self.state[c.parameters[0]]) for c in rollout.controls]
+        return SolverState(stages, solver["step"], solver["damping"])
+
+    def _store(self, rollout: Rollout, state: SolverState) -> None:
+        for control, stage in zip(rollout.controls, state.stages, strict=True):
+            entry = {f"curvature_{name}": value for name, value in stage.curvature.items()}
+            entry["last"] = stage.last
+            if stage.average is not None:
+                entry["average"] = stage.average
+            self.state[control.parameters[0]] = entry
+        self.state["solver"] = {  # pyright: ignore[reportArgumentType]
+            "step": state.step,
+            "damping": state.damping,
+            "generator": self.generator.get_state(),
+        }
+
+    def _decay(self, rollout: Rollout) -> Callable[[list[Tensor]], list[Tensor]] | None:
+        rate = self.param_groups[0]["weight_decay"]
+        if rate == 0:
+            return None
+
+        def decay(gradients: list[Tensor]) -> list[Tensor]:
+            return [
+                g + rate * control.join([p.detach() for p in control.parameters])
+                for g, control in zip(gradients, rollout.controls, strict=True)
+            ]
+
+        return decay
+
+    @torch.no_grad()
+    def _move(self, rollout: Rollout, moves: Iterable[Tensor], lr: float) -> None:
+        for control, move in zip(rollout.controls, moves, strict=True):
+            for parameter, part in zip(control.parameters, control.split(move), strict=True):
+                parameter.add_(part, alpha=lr)
+
+    def _refuse(self, loss: float, state: SolverState, what: str) -> StepInfo:
+        _log.warning("step refused: the %s is not finite; controls and state are unchanged", what)
+        return StepInfo(loss=loss, accepted=False, damping=state.damping)
+
+
+def _stage_state(entry: dict[str, Any]) -> StageState:
+    prefix = "curvature_"
+    curvature = {k.removeprefix(prefix): v for k, v in entry.items() if k.startswith(prefix)}
+    return StageState(curvature, entry["last"], entry.get("average"))
+
+
+def _record_closure(model: nn.Module, stages: Any, closure: Callable[[], Tensor]) -> Any:
+    outputs: list[Tensor] = []
+    handle = model.register_forward_hook(lambda _m, _a, output: outputs.append(output))
+    losses: list[Tensor] = []
+
+    def forward() -> Tensor:
+        losses.append(closure())
+        if len(outputs) != 1:
+            raise InvalidInputError(
+                f"closure: expected one call of the model, got {len(outputs)}"
+            )
+        return outputs[0]
+
+    try:
+        rollout = record_rollout(model, stages, forward)
+    finally:
+        handle.remove()
+    return rollout, losses[0]
