@@ -1,7 +1,8 @@
-"""Checks of user input that raise `InvalidInputError` with one clear sentence."""
+"""Checks of user input: each raises `InvalidInputError` with one sentence."""
 
 import math
 from collections.abc import Iterable
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -9,6 +10,10 @@ from torch import Tensor
 from ocngame.errors import InvalidInputError, UnknownNameError
 
 __all__ = ["finite", "in_range", "integer", "non_negative", "one_of", "positive", "shaped", "symmetric"]
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def positive(name: str, value: float) -> None:
@@ -21,7 +26,7 @@ def positive(name: str, value: float) -> None:
     Raises:
         InvalidInputError: if it is not.
     """
-    if not (math.isfinite(value) and value > 0):
+    if not (_number(value) and math.isfinite(value) and value > 0):
         raise InvalidInputError(f"{name}: expected a finite number above 0, got {value!r}")
 
 
@@ -35,7 +40,7 @@ def non_negative(name: str, value: float) -> None:
     Raises:
         InvalidInputError: if it is not.
     """
-    if not (math.isfinite(value) and value >= 0):
+    if not (_number(value) and math.isfinite(value) and value >= 0):
         raise InvalidInputError(f"{name}: expected a finite number of at least 0, got {value!r}")
 
 
@@ -59,10 +64,12 @@ def in_range(
         high_open: Whether the upper end is excluded.
 
     Raises:
-        InvalidInputError: if it is outside.
+        InvalidInputError: if it is outside, or not a number.
     """
-    inside = (value > low if low_open else value >= low) and (
-        value < high if high_open else value <= high
+    inside = (
+        _number(value)
+        and (value > low if low_open else value >= low)
+        and (value < high if high_open else value <= high)
     )
     if not inside:
         interval = f"{'(' if low_open else '['}{low}, {high}{')' if high_open else ']'}"
@@ -80,7 +87,7 @@ def integer(name: str, value: int, *, low: int) -> None:
     Raises:
         InvalidInputError: if it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < low:
         raise InvalidInputError(f"{name}: expected an integer of at least {low}, got {value!r}")
 
 
@@ -112,48 +119,73 @@ def finite(name: str, tensor: Tensor) -> None:
     """
     bad = ~torch.isfinite(tensor)
     if bool(bad.any()):
-        first = tuple(int(i) for i in bad.nonzero()[0])
+        first = tuple(bad.nonzero()[0].tolist())
         raise InvalidInputError(
             f"{name}: expected finite numbers, got {int(bad.sum())} non-finite of {tensor.numel()} "
             f"(first at {first})"
         )
 
 
-def shaped(name: str, tensor: Tensor, **sizes: int) -> None:
-    """Require the trailing shape of a tensor.
+def shaped(name: str, tensor: Tensor, dims: str, **sizes: int) -> dict[str, int]:
+    """Require a shape given by the names of its dimensions.
 
     Args:
         name: Argument's name.
-        tensor: Its value; leading batch dimensions are free.
-        **sizes: Names and sizes of the trailing dimensions, in order.
+        tensor: Its value.
+        dims: Names of the dimensions, separated by spaces; a leading `...` allows batch dimensions.
+            A name that comes twice must have one size.
+        **sizes: Sizes of the names that are already known.
+
+    Returns:
+        The size of every name in `dims`.
 
     Raises:
-        InvalidInputError: if the trailing dimensions differ.
+        InvalidInputError: giving the expected names and sizes, and the shape that came.
+
+    Examples:
+        >>> import torch
+        >>> shaped("A", torch.zeros(3, 4, 4), "T n n", n=4)
+        {'T': 3, 'n': 4}
+        >>> shaped("A", torch.zeros(3, 4, 5), "T n n", n=4)
+        Traceback (most recent call last):
+        ...
+        ocngame.errors.InvalidInputError: A: expected shape (T, n, n) with n=4, got (3, 4, 5)
     """
-    wanted = tuple(sizes.values())
-    if tuple(tensor.shape[tensor.ndim - len(wanted) :]) != wanted or tensor.ndim < len(wanted):
-        names = ", ".join(sizes)
-        values = ", ".join(f"{key}={size}" for key, size in sizes.items())
+    names = dims.split()
+    wanted = names[1:] if names[:1] == ["..."] else names
+    shape = tuple(tensor.shape)
+    fits = len(shape) >= len(wanted) if wanted is not names else len(shape) == len(wanted)
+    trailing = shape[len(shape) - len(wanted) :] if fits else ()
+    found: dict[str, int] = {}
+    for dim, size in zip(wanted, trailing, strict=False):
+        fits = fits and found.setdefault(dim, sizes.get(dim, size)) == size
+    if not fits:
+        known = ", ".join(f"{dim}={sizes[dim]}" for dim in dict.fromkeys(wanted) if dim in sizes)
+        comma = "," if len(names) == 1 else ""
         raise InvalidInputError(
-            f"{name}: expected shape (..., {names}) with {values}, got {tuple(tensor.shape)}"
+            f"{name}: expected shape ({', '.join(names)}{comma})"
+            f"{' with ' + known if known else ''}, got {shape}"
         )
+    return found
 
 
 def symmetric(name: str, tensor: Tensor) -> None:
-    """Require symmetric matrices.
+    """Require symmetric matrices, up to 100 rounding errors of the largest entry.
 
     Args:
         name: Argument's name.
-        tensor: Its value, shape (..., n, n).
+        tensor: Its value, floating point, shape (..., n, n).
 
     Raises:
-        InvalidInputError: naming the largest asymmetry.
+        InvalidInputError: naming the largest asymmetry, or that of the shape.
     """
-    gap = (tensor - tensor.mT).abs()
-    scale = float(tensor.abs().max()) if tensor.numel() else 0.0
-    tolerance = 100 * torch.finfo(tensor.dtype).eps * max(scale, 1.0)
-    if tensor.numel() and float(gap.max()) > tolerance:
+    shaped(name, tensor, "... n n")
+    if not tensor.numel():
+        return
+    gap = float((tensor - tensor.mT).abs().max())
+    tolerance = 100 * torch.finfo(tensor.dtype).eps * float(tensor.abs().max())
+    if not gap <= tolerance:
         raise InvalidInputError(
-            f"{name}: expected symmetric matrices, got a difference of {float(gap.max()):.3g} "
+            f"{name}: expected symmetric matrices, got a difference of {gap:.3g} "
             "between an entry and its mirror"
         )

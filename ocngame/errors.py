@@ -1,4 +1,4 @@
-"""Exceptions: each says what was wrong in one sentence that names the argument."""
+"""Exceptions: each says in one sentence what was wrong, and names the argument at fault."""
 
 import difflib
 from collections.abc import Iterable
@@ -20,41 +20,57 @@ class OcnGameError(Exception):
 
 
 class InvalidInputError(OcnGameError, ValueError):
-    """An argument is not what is expected: the message names it, the expectation and what came."""
+    """Raised for an argument that is not what is expected.
+
+    The message names the argument, what was expected and what came.
+    """
 
 
 class UnknownNameError(InvalidInputError):
-    """A name is not one of the known ones; the message lists the nearest known names."""
+    """Raised for a name that is not one of the known ones; the message gives near matches.
+
+    Attributes:
+        argument: What the name stands for.
+        name: The unknown name.
+        known: The known names, sorted.
+    """
 
     def __init__(self, argument: str, name: str, known: Iterable[str]):
-        """Compose the message.
+        """Keep the names that the message is made of.
 
         Args:
             argument: What the name stands for.
             name: The unknown name.
             known: The known names.
         """
-        known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
-        super().__init__(f"{argument}: unknown name {name!r}; {hint}")
+        self.argument, self.name, self.known = argument, name, tuple(sorted(known))
+        super().__init__(argument, name, self.known)
+
+    def __str__(self) -> str:
+        """Name the near matches, or every known name where none is near."""
+        near = difflib.get_close_matches(str(self.name), self.known, n=3)
+        if near:
+            hint = f"did you mean {' or '.join(map(repr, near))}?"
+        else:
+            hint = f"known: {', '.join(self.known)}"
+        return f"{self.argument}: unknown name {self.name!r}; {hint}"
 
 
 class UnsupportedModuleError(OcnGameError, TypeError):
-    """A network has a layer or an operation that no stage covers."""
+    """Raised when a network has a layer or an operation that no stage covers."""
 
 
 class NonFiniteError(OcnGameError, ArithmeticError):
-    """A computation gave NaN or infinity where a finite number is needed."""
+    """Raised when a computation gives NaN or infinity; the last good state is kept."""
 
 
 class UnsolvableGameError(OcnGameError):
-    """A game has no equilibrium of the kind that was asked for."""
+    """Raised when a game has no equilibrium of the kind that was asked for."""
 
 
 class ConvergenceError(OcnGameError):
-    """An iteration ended before it reached its tolerance."""
+    """Raised when an iteration ends before its tolerance and the caller asked for that to fail."""
 
 
 class CheckpointError(OcnGameError):
-    """A checkpoint cannot be read or does not fit."""
+    """Raised when a checkpoint cannot be read or does not fit what it is loaded into."""
