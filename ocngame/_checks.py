@@ -9,7 +9,16 @@ from torch import Tensor
 
 from ocngame.errors import InvalidInputError, UnknownNameError
 
-__all__ = ["finite", "in_range", "integer", "non_negative", "one_of", "positive", "shaped", "symmetric"]
+__all__ = [
+    "finite",
+    "in_range",
+    "integer",
+    "non_negative",
+    "one_of",
+    "positive",
+    "shaped",
+    "symmetric",
+]
 
 
 def _number(value: object) -> bool:
