@@ -6,7 +6,7 @@ quadratic stages of trajectory games and the sample-space stages of networks ali
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ocngame.bellman.expansions import QExpansion, ValueExpansion
 from ocngame.bellman.policy import AffinePolicy
@@ -15,6 +15,7 @@ from ocngame.bellman.value import evaluate_policy
 __all__ = ["BackwardPass", "StageGame", "backward_pass"]
 
 
+@runtime_checkable
 class StageGame(Protocol):
     """What the backward pass needs of a stage."""
 
