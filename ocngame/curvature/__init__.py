@@ -9,7 +9,7 @@ from ocngame.curvature.columns import (
 )
 from ocngame.curvature.diagonal import DiagonalCurvature, RootMeanSquareCurvature
 from ocngame.curvature.full import FullCurvature
-from ocngame.curvature.identity import IdentityCurvature
+from ocngame.curvature.identity import DampingMetric, IdentityCurvature
 from ocngame.curvature.kronecker import EigenKroneckerCurvature, KroneckerCurvature
 from ocngame.curvature.operators import (
     CurvatureOperator,
@@ -29,6 +29,7 @@ from ocngame.curvature.output_hessian import (
 __all__ = [
     "Curvature",
     "CurvatureOperator",
+    "DampingMetric",
     "DiagonalCurvature",
     "DiagonalOperator",
     "EigenKroneckerCurvature",

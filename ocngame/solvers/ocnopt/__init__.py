@@ -1,6 +1,6 @@
 """OCNOpt: a network is a dynamic game, a step is a Bellman recursion on it."""
 
-from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
+from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.damping import FixedDamping, LevenbergMarquardt
 from ocngame.solvers.ocnopt.optimizer import OCNOpt, StepInfo
 from ocngame.solvers.ocnopt.steps import FixedStep, ModelStep
@@ -14,4 +14,5 @@ __all__ = [
     "OCNOpt",
     "OCNOptConfig",
     "StepInfo",
+    "Sweep",
 ]

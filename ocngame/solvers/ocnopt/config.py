@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ocngame._checks import in_range, integer
-from ocngame.curvature import ColumnRule, Curvature, KroneckerCurvature, SketchedColumns
+from ocngame._checks import in_range, integer, one_of
+from ocngame.curvature import ColumnRule, Curvature, ExactColumns, KroneckerCurvature
 from ocngame.errors import InvalidInputError
 from ocngame.solvers.ocnopt.damping import DampingRule, LevenbergMarquardt
 from ocngame.solvers.ocnopt.steps import ModelStep, StepRule
 
-__all__ = ["Feedback", "OCNOptConfig"]
+__all__ = ["Feedback", "OCNOptConfig", "Sweep"]
 
 
 class Feedback(StrEnum):
@@ -29,6 +29,18 @@ class Feedback(StrEnum):
     EXACT = "exact"
 
 
+class Sweep(StrEnum):
+    """How the forward sweep learns the state deviation that feedback answers.
+
+    Attributes:
+        LINEAR: By the linearised dynamics, from the recorded columns alone.
+        ROLLOUT: By a second forward pass through the moved network.
+    """
+
+    LINEAR = "linear"
+    ROLLOUT = "rollout"
+
+
 @dataclass(frozen=True, kw_only=True)
 class OCNOptConfig:
     """Settings of OCNOpt.
@@ -37,6 +49,7 @@ class OCNOptConfig:
         curvature: Rule that stands for Q_uu.
         columns: Rule for the columns of the output Hessian.
         feedback: Reaction of stages to earlier moves.
+        sweep: Source of the state deviation in the forward sweep.
         step: From directions to moves.
         damping: Rule for lambda.
         refresh_every: Steps between factorisations of the curvature.
@@ -44,12 +57,13 @@ class OCNOptConfig:
     """
 
     curvature: Curvature = field(default_factory=KroneckerCurvature)
-    columns: ColumnRule = field(default_factory=SketchedColumns)
+    columns: ColumnRule = field(default_factory=ExactColumns)
     feedback: Feedback = Feedback.OFF
+    sweep: Sweep = Sweep.LINEAR
     step: StepRule = field(default_factory=ModelStep)
     damping: DampingRule = field(default_factory=LevenbergMarquardt)
     refresh_every: int = 1
-    gradient_decay: float = 0.0
+    gradient_decay: float = 0.9
 
     def __post_init__(self) -> None:
         """Validate the settings."""
@@ -62,9 +76,10 @@ class OCNOptConfig:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise InvalidInputError(f"{name}: expected a {kind.__name__}, got {value!r}")
-        if self.feedback not in tuple(Feedback):
-            names = ", ".join(Feedback)
-            raise InvalidInputError(f"feedback: expected one of {names}, got {self.feedback!r}")
+        one_of("feedback", self.feedback, Feedback)
+        one_of("sweep", self.sweep, Sweep)
+        object.__setattr__(self, "feedback", Feedback(self.feedback))
+        object.__setattr__(self, "sweep", Sweep(self.sweep))
         integer("refresh_every", self.refresh_every, low=1)
         in_range("gradient_decay", self.gradient_decay, low=0.0, high=1.0, high_open=True)
 

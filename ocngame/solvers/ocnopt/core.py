@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ocngame.curvature import CurvatureOperator, OutputHessian, State
+from ocngame.curvature import OutputHessian, State
+from ocngame.games.live_rollout import LiveRollout
 from ocngame.games.rollout import Rollout
 from ocngame.linalg import OuterColumns
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
 from ocngame.solvers.ocnopt.directions import (
     Directions,
     open_loop,
-    per_sample_feedback,
-    stacked_feedback,
+    per_sample_game,
+    stacked_game,
 )
 from ocngame.solvers.ocnopt.steps import Proposal
 
@@ -76,6 +77,7 @@ def propose_move(
     output_gradient: Tensor,
     generator: torch.Generator,
     decay: Callable[[list[Tensor]], list[Tensor]] | None = None,
+    live: LiveRollout | None = None,
 ) -> tuple[SolverState, Proposal, Directions]:
     """Compute the next move; nothing is written to the network.
 
@@ -87,11 +89,14 @@ def propose_move(
         output_gradient: Gradient of the mean loss at the output, shape of the output.
         generator: Source of random signs, on the CPU.
         decay: Adds coupled weight decay to the mean gradients, or None.
+        live: Replays the batch for the forward sweep; None for the linear sweep.
 
     Returns:
         The state after the move, the move, and the directions it came from.
     """
-    gradient_columns, columns = _backpropagate(config, rollout, hessian, output_gradient, generator)
+    gradient_columns, columns = _backpropagate(
+        config, rollout, hessian, output_gradient, generator, live
+    )
     samples = gradient_columns[0].count[1]
     ones = output_gradient.new_full((1, samples), 1.0 / samples)
     gradients = [g.combine(ones) for g in gradient_columns]
@@ -108,7 +113,13 @@ def propose_move(
         stages.append(StageState(curvature, stage.last, average))
         averages.append(unbiased)
         operators.append(config.curvature.operator(curvature, state.damping))
-    directions = _directions(config, averages, gradient_columns, columns, operators)
+    if columns is None or config.feedback is Feedback.OFF:
+        directions = open_loop(averages, operators)
+    elif config.feedback is Feedback.PER_SAMPLE:
+        directions = per_sample_game(gradient_columns, columns, operators).solve(live)
+    else:
+        exact = config.feedback is Feedback.EXACT
+        directions = stacked_game(averages, columns, operators, exact).solve(live)
     last = [stage.last for stage in stages if stage.last is not None]
     proposal = config.step.propose(
         gradients, directions.moves, last or None, columns, state.damping
@@ -126,13 +137,17 @@ def _backpropagate(
     hessian: OutputHessian | None,
     output_gradient: Tensor,
     generator: torch.Generator,
+    live: LiveRollout | None,
 ) -> tuple[list[OuterColumns], list[OuterColumns] | None]:
     """Give per-sample gradients and columns of every stage from one batched backward pass."""
     gradient = output_gradient.detach() * output_gradient.shape[0]
     seeds = gradient.unsqueeze(0)
     if config.needs_columns and hessian is not None:
         output = rollout.output.detach()
-        seeds = torch.cat([seeds, config.columns.columns(hessian, output, gradient, generator)])
+        columns = config.columns.columns(hessian, output, gradient, generator)
+        if live is not None:
+            live.attach(columns)
+        seeds = torch.cat([seeds, columns])
     joint = rollout.backpropagate(seeds)
     first = [OuterColumns(z.left[:1], z.right) for z in joint]
     rest = [OuterColumns(z.left[1:], z.right) for z in joint] if len(seeds) > 1 else None
@@ -148,18 +163,3 @@ def _average(
     old = torch.zeros_like(gradient) if stage.average is None else stage.average
     average = beta * old + (1 - beta) * gradient
     return average, average / (1 - beta ** (step + 1))
-
-
-def _directions(
-    config: OCNOptConfig,
-    gradients: list[Tensor],
-    gradient_columns: list[OuterColumns],
-    columns: list[OuterColumns] | None,
-    operators: list[CurvatureOperator],
-) -> Directions:
-    if columns is None or config.feedback is Feedback.OFF:
-        return open_loop(gradients, operators)
-    if config.feedback is Feedback.PER_SAMPLE:
-        return per_sample_feedback(gradient_columns, columns, operators)
-    exact = config.feedback is Feedback.EXACT
-    return stacked_feedback(gradients, columns, operators, exact)

@@ -73,7 +73,7 @@ class LevenbergMarquardt(DampingRule):
         high: Largest lambda.
     """
 
-    start: float = 0.1
+    start: float = 0.01
     every: int = 5
     factor: float = 0.95
     low: float = 1e-8

@@ -8,19 +8,30 @@ the forward sweep moves stage after stage, carrying the coordinates `s`:
   the metric of the running cost (`exact`), or already stands for all of Q_uu;
 * per sample: B value functions share M; every sample contributes its own policy and the control
   moves by their mean, `du_t = (1/B) sum_b (k_b + K_b dx_b)`.
+
+The sweep carries `s` by the linearised dynamics, `s <- s + Z_u' du`, or measures it on the moved
+network (`LiveRollout`), which is the second forward pass of differential dynamic programming.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 import torch
 from torch import Tensor
 
-from ocngame.bellman import AffinePolicy, SampleSpaceStage, backward_pass, terminal_value
+from ocngame.bellman import (
+    AffinePolicy,
+    SampleSpaceStage,
+    backward_pass,
+    forward_sweep,
+    terminal_value,
+)
 from ocngame.curvature import CurvatureOperator
+from ocngame.games.live_rollout import LiveRollout
 from ocngame.linalg import OuterColumns
 
-__all__ = ["Directions", "open_loop", "per_sample_feedback", "stacked_feedback"]
+__all__ = ["Directions", "SampleSpaceGame", "open_loop", "per_sample_game", "stacked_game"]
 
 
 @dataclass(frozen=True)
@@ -49,48 +60,124 @@ def open_loop(gradients: Sequence[Tensor], operators: Sequence[CurvatureOperator
     return Directions([-op.solve(g) for g, op in zip(gradients, operators, strict=True)])
 
 
-def stacked_feedback(
+@dataclass(frozen=True)
+class SampleSpaceGame:
+    """A network game in column coordinates.
+
+    Attributes:
+        stages: The stage games, in forward order.
+        gradients: Gradient columns of each stage: the mean gradient as a (o, i) matrix (stacked),
+            or per-sample columns.
+        columns: Columns of each stage in the scale of the recursion.
+        operators: Curvature M of each stage.
+    """
+
+    stages: list[SampleSpaceStage]
+    gradients: Sequence[Tensor] | Sequence[OuterColumns]
+    columns: list[OuterColumns]
+    operators: Sequence[CurvatureOperator]
+
+    def move(self, t: int, y: Tensor) -> Tensor:
+        """Turn sample-space controls into the control of stage t, `-M^{-1} [p, Z] y`.
+
+        Args:
+            t: Stage.
+            y: Shape (1 + r,) stacked, or (B, 1 + R) per sample, whose mean is taken.
+
+        Returns:
+            The control move, shape (o, i).
+        """
+        gradient, columns = self.gradients[t], self.columns[t]
+        if isinstance(gradient, OuterColumns):
+            y = y.mT / columns.count[1]
+            total = gradient.combine(y[:1]) + columns.combine(y[1:])
+        else:
+            total = y[0] * gradient + columns.combine(y[1:].reshape(columns.count))
+        return -self.operators[t].solve(total)
+
+    def solve(self, live: LiveRollout | None = None) -> Directions:
+        """Run the backward pass and the forward sweep.
+
+        Args:
+            live: Measures coordinates on the moved network, its output columns attached; None for
+                the linearised dynamics.
+
+        Returns:
+            The directions.
+        """
+        like = self.columns[0].left
+        per_sample = isinstance(self.gradients[0], OuterColumns)
+        width, samples = self.columns[0].count
+        batch = (samples,) if per_sample else ()
+        size = width if per_sample else width * samples
+        result = backward_pass(self.stages, terminal_value(batch, size, like))
+        moves: list[Tensor] = []
+
+        def advance(t: int, s: Tensor, y: Tensor) -> Tensor:
+            moves.append(self.move(t, y))
+            if live is None:
+                step = self.columns[t].inner(moves[t])
+                return s + (step.mT if per_sample else step.flatten())
+            step = live.advance(t, moves[t])
+            if step is None:
+                return s
+            return step.mT if per_sample else step.flatten() * samples**-0.5
+
+        forward_sweep(result.policies, advance, like.new_zeros(*batch, size))
+        return Directions(moves, torch.stack(result.certificates).sum())
+
+    def control_policies(self, policies: Sequence[AffinePolicy]) -> list[AffinePolicy]:
+        """Express stacked policies in control coordinates; parameter-sized, for small games.
+
+        Args:
+            policies: Policies y(s) of the stages, from the backward pass.
+
+        Returns:
+            Policies with feedforward (o i) and feedback (o i, r).
+        """
+
+        def express(t: int, policy: AffinePolicy) -> AffinePolicy:
+            joint = torch.cat([policy.feedforward.unsqueeze(-1), policy.feedback], -1)
+            moves = torch.stack([self.move(t, y).flatten() for y in joint.mT], -1)
+            return AffinePolicy(feedforward=moves[:, 0], feedback=moves[:, 1:])
+
+        return list(starmap(express, enumerate(policies)))
+
+
+def stacked_game(
     gradients: Sequence[Tensor],
     columns: Sequence[OuterColumns],
     operators: Sequence[CurvatureOperator],
     exact: bool,
-) -> Directions:
-    """Run the recursion over the stacked batch.
+) -> SampleSpaceGame:
+    """Make the game of the stacked batch.
 
     Args:
         gradients: Mean gradients, shape (o, i) each.
         columns: Per-sample columns of each stage, R for each of B samples.
         operators: Curvature M of each stage.
         exact: Whether M is the running cost's metric alone, so that the batch's own columns are
-            the rest of Q_uu.
+            the rest of Q_uu; the solution then is the damped Gauss-Newton step of all stages
+            jointly.
 
     Returns:
-        The directions; with `exact` they are the damped Gauss-Newton step of all stages jointly.
+        The game.
     """
-    samples = columns[0].count[1]
-    scaled = [stage.scaled(samples**-0.5) for stage in columns]
-    stages = [
-        SampleSpaceStage(gram=_bordered(op.inverse_gram(z), z.inner(s), (g * s).sum()), exact=exact)
-        for g, z, op, s in _solved(gradients, scaled, operators)
-    ]
-    size = stages[0].gram.shape[-1] - 1
-    result = backward_pass(stages, terminal_value((), size, gradients[0]))
-    s = gradients[0].new_zeros(size)
-    moves = []
-    for gradient, z, op, policy in zip(gradients, scaled, operators, result.policies, strict=True):
-        y = policy(s)
-        du = -op.solve(y[0] * gradient + z.combine(y[1:].reshape(z.count)))
-        s = s + z.inner(du).flatten()
-        moves.append(du)
-    return Directions(moves, torch.stack(result.certificates).sum())
+    scaled = [stage.scaled(stage.count[1] ** -0.5) for stage in columns]
+    stages = []
+    for gradient, z, op in zip(gradients, scaled, operators, strict=True):
+        solved = op.solve(gradient)
+        gram = _bordered(op.inverse_gram(z), z.inner(solved), (gradient * solved).sum())
+        stages.append(SampleSpaceStage(gram=gram, exact=exact))
+    return SampleSpaceGame(stages, gradients, scaled, operators)
 
 
-def per_sample_feedback(
+def per_sample_game(
     gradients: Sequence[OuterColumns],
     columns: Sequence[OuterColumns],
     operators: Sequence[CurvatureOperator],
-) -> Directions:
-    """Run one recursion per sample with a shared control curvature and average the policies.
+) -> SampleSpaceGame:
+    """Make B games, one per sample, that share the control curvature.
 
     Args:
         gradients: Per-sample loss gradients of each stage, one column for each of B samples.
@@ -98,55 +185,13 @@ def per_sample_feedback(
         operators: Curvature M of each stage, standing for the mean of Q_uu over samples.
 
     Returns:
-        The directions.
+        The game.
     """
-    bordered = [
-        OuterColumns(torch.cat([g.left, z.left]), z.right)
-        for g, z in zip(gradients, columns, strict=True)
-    ]
-    stages = [
-        SampleSpaceStage(gram=op.inverse_gram(z, per_sample=True), exact=False)
-        for z, op in zip(bordered, operators, strict=True)
-    ]
-    width, samples = columns[0].count
-    result = backward_pass(stages, terminal_value((samples,), width, columns[0].left))
-    s = columns[0].left.new_zeros(samples, width)
-    moves = []
-    for z, op, policy in zip(bordered, operators, result.policies, strict=True):
-        y: Tensor = policy(s)
-        du = -op.solve(z.combine(y.mT) / samples)
-        s = s + z.inner(du).mT[:, 1:]
-        moves.append(du)
-    return Directions(moves, torch.stack(result.certificates).sum())
-
-
-def bordered_policies(
-    columns: Sequence[OuterColumns], policies: Sequence[AffinePolicy]
-) -> list[AffinePolicy]:
-    """Give stage policies in control coordinates, for small games and tests.
-
-    Args:
-        columns: Solved bordered columns `M^{-1} [p, Z]`, R + 1 for each of B samples.
-        policies: Policies y(s) of each stage.
-
-    Returns:
-        Policies with feedforward (..., o i) and feedback (..., o i, r).
-    """
-    result = []
-    for z, policy in zip(columns, policies, strict=True):
-        basis = -z.dense.flatten(2).permute(1, 2, 0)
-        result.append(
-            AffinePolicy(
-                feedforward=(basis @ policy.feedforward.unsqueeze(-1)).squeeze(-1),
-                feedback=basis @ policy.feedback,
-            )
-        )
-    return result
-
-
-def _solved(gradients, columns, operators):
-    for gradient, z, op in zip(gradients, columns, operators, strict=True):
-        yield gradient, z, op, op.solve(gradient)
+    stages = []
+    for g, z, op in zip(gradients, columns, operators, strict=True):
+        bordered = OuterColumns(torch.cat([g.left, z.left]), z.right)
+        stages.append(SampleSpaceStage(gram=op.inverse_gram(bordered, per_sample=True), exact=False))
+    return SampleSpaceGame(stages, gradients, list(columns), operators)
 
 
 def _bordered(inner: Tensor, mixed: Tensor, corner: Tensor) -> Tensor:

@@ -13,8 +13,9 @@ from ocngame._checks import non_negative
 from ocngame.curvature import OutputHessian, output_hessian
 from ocngame.errors import InvalidInputError
 from ocngame.games.graph import GameGraph
+from ocngame.games.live_rollout import LiveRollout
 from ocngame.games.rollout import Rollout, record_rollout
-from ocngame.solvers.ocnopt.config import OCNOptConfig
+from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.core import SolverState, StageState, init_state, propose_move
 
 __all__ = ["OCNOpt", "StepInfo"]
@@ -130,6 +131,7 @@ class OCNOpt(torch.optim.Optimizer):
             gradient,
             self.generator,
             self._decay(rollout),
+            self._live(x),
         )
         if not all(bool(torch.isfinite(move).all()) for move in proposal.moves):
             return self._refuse(before, state, "move")
@@ -159,7 +161,8 @@ class OCNOpt(torch.optim.Optimizer):
     def _evaluator(self, x: Any, y: Tensor | None) -> Callable[[], tuple[Rollout, Tensor]]:
         stages = self.game.control_stages
         if callable(x) and not isinstance(x, Tensor):
-            return lambda: _record_closure(self.model, stages, x)
+            closure = x
+            return lambda: _record_closure(self.model, stages, closure)
         if y is None:
             raise InvalidInputError("y: expected a target, got None")
 
@@ -168,6 +171,15 @@ class OCNOpt(torch.optim.Optimizer):
             return rollout, self.loss(rollout.output, y)
 
         return evaluate
+
+    def _live(self, x: Any) -> LiveRollout | None:
+        if self.config.sweep is not Sweep.ROLLOUT or self.config.feedback is Feedback.OFF:
+            return None
+        if not isinstance(x, Tensor):
+            raise InvalidInputError(
+                "x: expected the network input for a rollout sweep, got a closure"
+            )
+        return LiveRollout(self.game, x)
 
     def _solver_state(self, rollout: Rollout) -> SolverState:
         solver = self.state.get("solver")  # pyright: ignore[reportArgumentType]
