@@ -12,6 +12,7 @@ from ocngame.errors import InvalidInputError, UnknownNameError
 NOT_NUMBERS = ["1", None, True, 1j, torch.ones(2)]
 
 
+@pytest.mark.usefixtures("as_user")
 @pytest.mark.parametrize("value", [1, 1e-300, 0.5, np.float32(2)])
 def test_positive_accepts(value):
     _checks.positive("lr", value)
