@@ -16,7 +16,7 @@ Every policy considered lies in the span of `M^{-1} [p_u, Z_u]`, so the control 
 
 and with the bordered gram `Phi = [p_u, Z_u]' M^{-1} [p_u, Z_u]` the stage is dense and small:
 
-    q_u = -Phi [1; v_x],   q_ux = -Phi[:, 1:] v_xx,   q_uu = Phi + exact * Phi[:, 1:] v_xx Phi[1:, :]
+    q_u = -Phi [1; v_x],  q_ux = -Phi[:, 1:] v_xx,  q_uu = Phi + exact * Phi[:, 1:] v_xx Phi[1:, :]
 
 `exact` says what M is. If M is the metric of the running cost alone (damping), `Q_uu = M + Z_u v_xx
 Z_u'` and the minimiser is `y = [1; (I + v_xx G)^{-1} (v_x + v_xx (s - b))]` with `G, b` the blocks

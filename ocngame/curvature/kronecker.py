@@ -1,6 +1,6 @@
 r"""Kronecker curvature (K-FAC) and its eigen-corrected form (EKFAC).
 
-For columns `z_rb = g_rb x_b'` the Gauss-Newton block `(1/B) sum_rb (g g') (x) (x x')` is replaced by
+For columns `z_rb = g_rb x_b'` the Gauss-Newton block `(1/B) sum_rb (g g') (x) (x x')` becomes
 
     B (x) A,    A = (1/B) sum_b x_b x_b',    B = (1/B) sum_b sum_r g_rb g_rb'
 
@@ -123,6 +123,9 @@ class EigenKroneckerCurvature(Curvature):
         Coordinates of the old basis count as uncorrelated: with rotations `R = V_new' V_old` the
         moments become `(R_B * R_B) d (R_A * R_A)'`. After the first batch there is no old basis,
         and the eigenvalues of the factors are taken, at the measured trace.
+
+        Returns:
+            The state in the new eigenbasis.
         """
         left_values, left_vectors = torch.linalg.eigh(state["left"])
         right_values, right_vectors = torch.linalg.eigh(state["right"])
@@ -145,9 +148,7 @@ class EigenKroneckerCurvature(Curvature):
         )
 
 
-def split_damping(
-    left: Tensor, right: Tensor, damping: Tensor | float
-) -> tuple[Tensor, Tensor]:
+def split_damping(left: Tensor, right: Tensor, damping: Tensor | float) -> tuple[Tensor, Tensor]:
     """Split a damping over two Kronecker factors by the ratio of their mean traces.
 
     Args:

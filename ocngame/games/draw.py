@@ -33,9 +33,7 @@ def draw_game(game: "GameGraph", path: str | PathLike[str]) -> None:
     figure = Figure(figsize=(max(6.0, 1.35 * columns), 0.9 + _ROW_HEIGHT * 0.8 * rows), dpi=130)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
-    colours = {
-        player.name: _PALETTE[i % len(_PALETTE)] for i, player in enumerate(game.players)
-    }
+    colours = {player.name: _PALETTE[i % len(_PALETTE)] for i, player in enumerate(game.players)}
     places = {stage.name: _place(stage.index) for stage in stages}
     for source, target, data in game.graph.edges(data=True):
         _draw_edge(axes, places[source], places[target], data.get("shape"))
@@ -58,9 +56,7 @@ def _place(index: int) -> tuple[float, float]:
     return float(index % _PER_ROW), -_ROW_HEIGHT * (index // _PER_ROW)
 
 
-def _draw_stage(
-    axes, stage: Stage, place: tuple[float, float], colours: dict[str, str]
-) -> None:
+def _draw_stage(axes, stage: Stage, place: tuple[float, float], colours: dict[str, str]) -> None:
     x, y = place
     colour = colours[stage.player] if stage.player else _PASSIVE
     round_ends = stage.kind in (StageKind.INPUT, StageKind.OUTPUT)
@@ -79,7 +75,9 @@ def _draw_stage(
     label = stage.operation if len(stage.operation) <= 13 else "…" + stage.operation[-12:]
     ink = "white" if stage.player else "black"
     axes.text(x, y + 0.07, label, ha="center", va="center", fontsize=7, color=ink, zorder=4)
-    axes.text(x, y - 0.12, stage.kind.value, ha="center", va="center", fontsize=6, color=ink, zorder=4)
+    axes.text(
+        x, y - 0.12, stage.kind.value, ha="center", va="center", fontsize=6, color=ink, zorder=4
+    )
 
 
 def _draw_edge(

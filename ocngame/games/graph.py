@@ -1,6 +1,7 @@
 """The game graph: stages, players and state edges of a network on a networkx multigraph."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from os import PathLike
 
 import networkx as nx
@@ -27,7 +28,9 @@ class GameGraph:
         program: The traced operations, which share parameters with the module.
     """
 
-    def __init__(self, graph: nx.MultiDiGraph, players: tuple[Player, ...], program: fx.GraphModule):
+    def __init__(
+        self, graph: nx.MultiDiGraph, players: tuple[Player, ...], program: fx.GraphModule
+    ):
         """Store the parts; use `from_module` to build them.
 
         Args:
@@ -65,7 +68,7 @@ class GameGraph:
             UnsupportedModuleError: if a layer is not covered or no layer has a control.
         """
         program = trace_module(module, example_input)
-        modules = dict(program.named_modules())
+        modules: dict[str, nn.Module] = {**dict(program.named_modules())}
         graph = nx.MultiDiGraph()
         moves: dict[str, list[str]] = {}
         for index, node in enumerate(program.graph.nodes):
@@ -89,13 +92,13 @@ class GameGraph:
                 graph.add_edge(source.name, stage.name, shape=node_shape(source))
         if not moves:
             raise UnsupportedModuleError(
-                f"model: {type(module).__name__} has no stage with a control; expected at least one "
-                "Linear layer"
+                f"model: {type(module).__name__} has no stage with a control; expected at "
+                "least one Linear layer"
             )
         roster = tuple(Player(name=name, stages=tuple(stages)) for name, stages in moves.items())
         return cls(graph, roster, program)
 
-    @property
+    @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """All stages in forward order."""
         return tuple(self.graph.nodes[name]["stage"] for name in self.graph.nodes)
@@ -122,15 +125,15 @@ class GameGraph:
         """
         if stage not in self.graph:
             raise InvalidInputError(f"stage: expected a stage of the graph, got {stage!r}")
-        index = self.graph.nodes[stage]["stage"].index
-        return tuple(
-            made.name
-            for made in self.stages
-            if made.index < index
-            and any(self.stages_by_name[user].index >= index for user in self.graph.successors(made.name))
-        )
+        index = self.stages_by_name[stage].index
+        live = []
+        for made in self.stages[:index]:
+            users = self.graph.successors(made.name)
+            if any(self.stages_by_name[user].index >= index for user in users):
+                live.append(made.name)
+        return tuple(live)
 
-    @property
+    @cached_property
     def stages_by_name(self) -> dict[str, Stage]:
         """The stages by name."""
         return {name: data["stage"] for name, data in self.graph.nodes(data=True)}

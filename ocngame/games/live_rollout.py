@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 
 from ocngame.errors import InvalidInputError
 from ocngame.games.graph import GameGraph
@@ -35,7 +36,11 @@ class LiveRollout:
         """
         self._nodes = list(game.program.graph.nodes)
         self._modules = dict(game.program.named_modules())
-        acting = {stage.name: stage for stage in game.control_stages}
+        acting = {
+            stage.name: stage
+            for stage in game.control_stages
+            if any(p.requires_grad for p in self._modules[stage.operation].parameters())
+        }
         targets = [stage.operation for stage in acting.values()]
         if len(set(targets)) < len(targets):
             raise InvalidInputError("sweep: expected layers used once each, got a shared layer")
@@ -106,10 +111,8 @@ class LiveRollout:
         ]
         return torch.stack(terms).sum(0)
 
-    def _run(
-        self, node: fx.Node, values: dict[str, Tensor], x: Tensor, move: Tensor | None
-    ) -> Any:
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda used: values[used.name])
+    def _run(self, node: fx.Node, values: dict[str, Tensor], x: Tensor, move: Tensor | None) -> Any:
+        args, kwargs = map_arg((node.args, node.kwargs), lambda used: values[used.name])
         match node.op:
             case "placeholder":
                 return x.detach().clone()
@@ -122,7 +125,11 @@ class LiveRollout:
                 if move is None:
                     return module(*args, **kwargs)
                 control = NetworkControl(node.name, module)  # pyright: ignore[reportArgumentType]
-                parts = [p + d for p, d in zip(control.parameters, control.split(move), strict=True)]
-                return F.linear(args[0], *parts)
+                weight, bias = control.module.weight, control.module.bias
+                moved = dict(zip(map(id, control.parameters), control.split(move), strict=True))
+                weight = weight + moved.get(id(weight), 0.0)
+                return F.linear(
+                    args[0], weight, None if bias is None else bias + moved.get(id(bias), 0.0)
+                )
             case _:
                 return node.target(*args, **kwargs)  # pyright: ignore[reportCallIssue]

@@ -31,15 +31,21 @@ class NetworkControl:
     module: nn.Linear
 
     @property
+    def trained(self) -> tuple[bool, bool]:
+        """Whether the weight and the offset are controls (they exist and are not frozen)."""
+        bias = self.module.bias
+        return self.module.weight.requires_grad, bias is not None and bias.requires_grad
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Control shape (o, i)."""
-        return self.module.out_features, self.module.in_features + (self.module.bias is not None)
+        weight, bias = self.trained
+        return self.module.out_features, self.module.in_features * weight + bias
 
     @property
     def parameters(self) -> list[nn.Parameter]:
         """The parameters behind the control."""
-        bias = self.module.bias
-        return [self.module.weight] if bias is None else [self.module.weight, bias]
+        return [p for p in self.module.parameters(recurse=False) if p.requires_grad]
 
     def split(self, control: Tensor) -> list[Tensor]:
         """Split a control matrix into the shapes of `parameters`.
@@ -48,22 +54,23 @@ class NetworkControl:
             control: Shape (o, i).
 
         Returns:
-            Views of the weight part and, if there is one, the offset part.
+            Views of the weight part and of the offset part, as far as they are controls.
         """
-        if self.module.bias is None:
+        weight, bias = self.trained
+        if not bias:
             return [control]
-        return [control[:, :-1], control[:, -1]]
+        return [control[:, :-1], control[:, -1]] if weight else [control[:, -1]]
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """Join tensors of the shapes of `parameters` into one control matrix.
 
         Args:
-            parts: Weight-shaped and, if there is one, offset-shaped tensor.
+            parts: Weight-shaped and offset-shaped tensor, as far as they are controls.
 
         Returns:
             Shape (o, i).
         """
-        return parts[0] if len(parts) == 1 else torch.cat([parts[0], parts[1].unsqueeze(1)], dim=1)
+        return torch.cat([part if part.ndim == 2 else part.unsqueeze(1) for part in parts], dim=1)
 
     def augment(self, x: Tensor) -> Tensor:
         """Bring a stage input to shape (batch, positions, i), with ones appended for an offset.
@@ -74,8 +81,12 @@ class NetworkControl:
         Returns:
             Input factors.
         """
+        weight, bias = self.trained
         x = x.detach().reshape(x.shape[0], -1, x.shape[-1])
-        return x if self.module.bias is None else torch.cat([x, torch.ones_like(x[..., :1])], -1)
+        if not bias:
+            return x
+        ones = torch.ones_like(x[..., :1])
+        return torch.cat([x, ones], -1) if weight else ones
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,8 @@ def record_rollout(
 
     Args:
         module: The network.
-        stages: Its stages with a control; their operation is the layer's module path.
+        stages: Its stages with a control; their operation is the layer's module path. Stages whose
+            parameters are all frozen are left out.
         forward: Runs the network and returns its output; called once.
 
     Returns:
@@ -149,6 +161,11 @@ def record_rollout(
         InvalidInputError: if a stage was not reached by the forward pass.
     """
     layers = {stage.operation: module.get_submodule(stage.operation) for stage in stages}
+    layers = {
+        path: layer
+        for path, layer in layers.items()
+        if any(parameter.requires_grad for parameter in layer.parameters())
+    }
     seen: dict[nn.Module, tuple[list[Tensor], list[Tensor]]] = {
         layer: ([], []) for layer in layers.values()
     }

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
+from torch.fx.proxy import TraceError
 
 from ocngame.errors import UnsupportedModuleError
 from ocngame.games.stage import StageKind
@@ -57,17 +58,21 @@ _ELEMENTWISE_NAMES = (
     "exp",
     "dropout",
 )
-ELEMENTWISE_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset(
-    getattr(space, name)
-    for space in (torch, F)
-    for name in _ELEMENTWISE_NAMES
-    if hasattr(space, name)
-)
-ADD_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset(
-    {operator.add, operator.iadd, torch.add}
-)
-RESHAPE_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset({torch.flatten, torch.reshape})
-_RESHAPE_METHODS = frozenset({"flatten", "reshape", "view", "contiguous"})
+_FUNCTIONS: dict[StageKind, frozenset[Callable[..., Any]]] = {
+    StageKind.ADD: frozenset({operator.add, operator.iadd, torch.add}),
+    StageKind.ELEMENTWISE: frozenset(
+        getattr(space, name)
+        for space in (torch, F)
+        for name in _ELEMENTWISE_NAMES
+        if hasattr(space, name)
+    ),
+    StageKind.RESHAPE: frozenset({torch.flatten, torch.reshape}),
+}
+_METHODS: dict[StageKind, frozenset[str]] = {
+    StageKind.ADD: frozenset({"add", "add_"}),
+    StageKind.ELEMENTWISE: frozenset(_ELEMENTWISE_NAMES),
+    StageKind.RESHAPE: frozenset({"flatten", "reshape", "view", "contiguous"}),
+}
 
 
 def trace_module(module: nn.Module, example: Tensor | None) -> fx.GraphModule:
@@ -85,7 +90,7 @@ def trace_module(module: nn.Module, example: Tensor | None) -> fx.GraphModule:
     """
     try:
         traced = fx.symbolic_trace(module)
-    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError) as error:
+    except (TraceError, TypeError, ValueError, RuntimeError) as error:
         raise UnsupportedModuleError(
             f"model: {type(module).__name__} cannot be traced into stages ({error})"
         ) from error
@@ -118,35 +123,32 @@ def classify(node: fx.Node, modules: dict[str, nn.Module]) -> StageKind:
     if node.op == "output":
         return StageKind.OUTPUT
     if node.op == "call_module":
-        module = modules[str(node.target)]
-        if isinstance(module, nn.Linear):
-            return StageKind.LINEAR
-        if isinstance(module, ELEMENTWISE_MODULES):
-            return StageKind.ELEMENTWISE
-        if isinstance(module, RESHAPE_MODULES):
-            return StageKind.RESHAPE
-        raise UnsupportedModuleError(
-            f"model: layer {str(node.target)!r} is a {type(module).__name__}, which is not "
-            "supported; expected Linear layers, elementwise activations and residual additions"
-        )
+        return _classify_module(str(node.target), modules[str(node.target)])
     if node.op == "call_function":
-        if node.target in ADD_FUNCTIONS:
-            return StageKind.ADD
-        if node.target in ELEMENTWISE_FUNCTIONS:
-            return StageKind.ELEMENTWISE
-        if node.target in RESHAPE_FUNCTIONS:
-            return StageKind.RESHAPE
+        for kind, functions in _FUNCTIONS.items():
+            if node.target in functions:
+                return kind
     if node.op == "call_method":
-        if node.target in _ELEMENTWISE_NAMES:
-            return StageKind.ELEMENTWISE
-        if node.target in ("add", "add_"):
-            return StageKind.ADD
-        if node.target in _RESHAPE_METHODS:
-            return StageKind.RESHAPE
+        for kind, methods in _METHODS.items():
+            if node.target in methods:
+                return kind
     name = getattr(node.target, "__name__", str(node.target))
     raise UnsupportedModuleError(
         f"model: operation {name!r} (at {node.name!r}) is not supported; expected Linear layers, "
         "elementwise activations and residual additions"
+    )
+
+
+def _classify_module(path: str, module: nn.Module) -> StageKind:
+    if isinstance(module, nn.Linear):
+        return StageKind.LINEAR
+    if isinstance(module, ELEMENTWISE_MODULES):
+        return StageKind.ELEMENTWISE
+    if isinstance(module, RESHAPE_MODULES):
+        return StageKind.RESHAPE
+    raise UnsupportedModuleError(
+        f"model: layer {path!r} is a {type(module).__name__}, which is not supported; "
+        "expected Linear layers, elementwise activations and residual additions"
     )
 
 

@@ -26,7 +26,7 @@ def damped_inverse(matrix: Tensor, damping: Tensor | float) -> Tensor:
         damping: Shift of the diagonal, a number or a scalar tensor.
 
     Returns:
-        The symmetric inverse, in the dtype of `matrix`.
+        The symmetric inverse, in the dtype of `matrix`; NaN where the input is not finite.
     """
     work = matrix if matrix.dtype == torch.float64 else matrix.float()
     eye = torch.eye(matrix.shape[-1], dtype=work.dtype, device=work.device)
@@ -34,6 +34,8 @@ def damped_inverse(matrix: Tensor, damping: Tensor | float) -> Tensor:
     factor, info = torch.linalg.cholesky_ex(shifted)
     if not bool(info.any()):
         return torch.cholesky_inverse(factor).to(matrix.dtype)
+    if not bool(torch.isfinite(shifted).all()):
+        return torch.full_like(matrix, torch.nan)
     values, vectors = torch.linalg.eigh(symmetrise(shifted).double())
     floor = values.amax(-1, keepdim=True).clamp_min(1e-30) * 1e-12
     return ((vectors / values.clamp_min(floor).unsqueeze(-2)) @ vectors.mT).to(matrix.dtype)

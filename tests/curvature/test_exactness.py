@@ -1,4 +1,4 @@
-"""Curvature rules against dense Gauss-Newton blocks, where they are exact and where they are not."""
+"""Curvature rules against dense Gauss-Newton blocks, where exact and where not."""
 
 import pytest
 import torch
@@ -23,9 +23,12 @@ def rolled(model: nn.Module, x: Tensor) -> Rollout:
 
 
 def dense_block(model: nn.Module, layer: nn.Linear, x: Tensor, loss) -> Tensor:
-    """The Gauss-Newton block `mean_b J_b' phi_yy J_b` of one layer by autograd, sample by sample."""
+    """The Gauss-Newton block `mean_b J_b' phi_yy J_b` of one layer by autograd, per sample."""
     names = {id(p): n for n, p in model.named_parameters()}
-    own = {names[id(layer.weight)]: layer.weight.detach(), names[id(layer.bias)]: layer.bias.detach()}
+    own = {
+        names[id(layer.weight)]: layer.weight.detach(),
+        names[id(layer.bias)]: layer.bias.detach(),
+    }
     weight, bias = list(own)
     total = 0
     for sample in x:
@@ -143,7 +146,8 @@ def test_sketched_columns_have_the_hessian_as_expectation():
 
 
 @pytest.mark.parametrize(
-    ("hessian", "loss"), [(CrossEntropyHessian(), cross_entropy), (SquaredErrorHessian(), mean_squared_error)]
+    ("hessian", "loss"),
+    [(CrossEntropyHessian(), cross_entropy), (SquaredErrorHessian(), mean_squared_error)],
 )
 def test_output_factor_is_a_root_of_the_hessian(hessian, loss):
     y = torch.randn(1, 5, generator=torch.Generator().manual_seed(4), dtype=torch.float64)

@@ -47,7 +47,9 @@ def test_every_operator_class_is_covered():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@given(o=st.integers(1, 4), i=st.integers(1, 4), positions=st.integers(1, 2), seed=st.integers(0, 99))
+@given(
+    o=st.integers(1, 4), i=st.integers(1, 4), positions=st.integers(1, 2), seed=st.integers(0, 99)
+)
 def test_operator_equals_its_dense_twin(kind, o, i, positions, seed):
     generator = torch.Generator().manual_seed(seed)
     op = make(kind, (o, i), generator)

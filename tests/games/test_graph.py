@@ -61,9 +61,9 @@ def test_players_by_name_and_by_map():
     teams = {"first": "a", "inner": "b", "last": "a"}
     mapped = GameGraph.from_module(Skip(), players=teams)
     assert {p.name: p.stages for p in mapped.players} == {"a": ("first", "last"), "b": ("inner",)}
-    with pytest.raises(InvalidInputError, match="players.*'last'"):
+    with pytest.raises(InvalidInputError, match=r"players.*'last'"):
         GameGraph.from_module(Skip(), players={"first": "a", "inner": "b"})
-    with pytest.raises(InvalidInputError, match="players.*'solo'"):
+    with pytest.raises(InvalidInputError, match=r"players.*'solo'"):
         GameGraph.from_module(Skip(), players="solo")
 
 

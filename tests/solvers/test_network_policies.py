@@ -92,16 +92,14 @@ def dense(model: Residual, x: Tensor, y: Tensor):
 
 def test_policies_equal_the_dense_recursion(problem):
     model, x, y = problem
-    game, gradients = structured(model, x, y)
+    game, _ = structured(model, x, y)
     reference = dense(model, x, y)
     size = game.columns[0].count[0] * SAMPLES
     result = backward_pass(game.stages, terminal_value((), size, x))
     policies = game.control_policies(result.policies)
     exact_root = CrossEntropyHessian().exact(model(x))
     for t, policy in enumerate(policies):
-        torch.testing.assert_close(
-            policy.feedforward, reference.feedforward[t], rtol=0, atol=1e-9
-        )
+        torch.testing.assert_close(policy.feedforward, reference.feedforward[t], rtol=0, atol=1e-9)
         state_columns = _live_columns(model, x, t, exact_root)
         torch.testing.assert_close(
             policy.feedback @ state_columns.T, reference.feedback[t], rtol=0, atol=1e-9

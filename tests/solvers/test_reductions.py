@@ -12,7 +12,9 @@ STEPS = 25
 
 def network() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 3)).double()
+    return nn.Sequential(
+        nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 3)
+    ).double()
 
 
 def batches():
@@ -36,7 +38,9 @@ def assert_same_path(ours: nn.Module, opt: OCNOpt, theirs: nn.Module, reference)
         reference.step()
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
-    moved = max(float((a - b).detach().abs().max()) for a, b in zip(start, ours.parameters(), strict=True))
+    moved = max(
+        float((a - b).detach().abs().max()) for a, b in zip(start, ours.parameters(), strict=True)
+    )
     assert moved > 1e-2
 
 
@@ -60,7 +64,9 @@ def test_identity_is_sgd(momentum, weight_decay):
 def test_root_mean_square_is_rmsprop(momentum):
     ours, theirs = network(), network()
     curvature = RootMeanSquareCurvature(beta=0.99, eps=1e-8, bias_correction=False)
-    opt = OCNOpt(ours, lr=1e-3, config=config(curvature=curvature, step=FixedStep(momentum=momentum)))
+    opt = OCNOpt(
+        ours, lr=1e-3, config=config(curvature=curvature, step=FixedStep(momentum=momentum))
+    )
     reference = torch.optim.RMSprop(theirs.parameters(), lr=1e-3, alpha=0.99, momentum=momentum)
     assert_same_path(ours, opt, theirs, reference)
 

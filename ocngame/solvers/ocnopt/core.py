@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ocngame.curvature import OutputHessian, State
+from ocngame.errors import NonFiniteError
 from ocngame.games.live_rollout import LiveRollout
 from ocngame.games.rollout import Rollout
 from ocngame.linalg import OuterColumns
@@ -93,6 +94,9 @@ def propose_move(
 
     Returns:
         The state after the move, the move, and the directions it came from.
+
+    Raises:
+        NonFiniteError: if the gradient or the move is not finite.
     """
     gradient_columns, columns = _backpropagate(
         config, rollout, hessian, output_gradient, generator, live
@@ -100,6 +104,8 @@ def propose_move(
     samples = gradient_columns[0].count[1]
     ones = output_gradient.new_full((1, samples), 1.0 / samples)
     gradients = [g.combine(ones) for g in gradient_columns]
+    if not bool(torch.isfinite(torch.stack([g.sum() for g in gradients])).all()):
+        raise NonFiniteError("gradient: expected finite numbers, got NaN or infinity")
     if decay is not None:
         gradients = decay(gradients)
     refresh = state.step % config.refresh_every == 0
@@ -124,6 +130,8 @@ def propose_move(
     proposal = config.step.propose(
         gradients, directions.moves, last or None, columns, state.damping
     )
+    if not bool(torch.isfinite(torch.stack([move.sum() for move in proposal.moves])).all()):
+        raise NonFiniteError("move: expected finite numbers, got NaN or infinity")
     stages = [
         StageState(stage.curvature, move, stage.average)
         for stage, move in zip(stages, proposal.moves, strict=True)

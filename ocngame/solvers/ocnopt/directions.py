@@ -190,7 +190,9 @@ def per_sample_game(
     stages = []
     for g, z, op in zip(gradients, columns, operators, strict=True):
         bordered = OuterColumns(torch.cat([g.left, z.left]), z.right)
-        stages.append(SampleSpaceStage(gram=op.inverse_gram(bordered, per_sample=True), exact=False))
+        stages.append(
+            SampleSpaceStage(gram=op.inverse_gram(bordered, per_sample=True), exact=False)
+        )
     return SampleSpaceGame(stages, gradients, list(columns), operators)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ocngame._checks import non_negative
 from ocngame.curvature import OutputHessian, output_hessian
-from ocngame.errors import InvalidInputError
+from ocngame.errors import InvalidInputError, NonFiniteError
 from ocngame.games.graph import GameGraph
 from ocngame.games.live_rollout import LiveRollout
 from ocngame.games.rollout import Rollout, record_rollout
@@ -97,7 +97,8 @@ class OCNOpt(torch.optim.Optimizer):
         needs_hessian = self.config.needs_columns and hessian is None
         self.hessian = output_hessian(self.loss) if needs_hessian else hessian
         self.game = GameGraph.from_module(model, players="single")
-        self.generator = torch.Generator().manual_seed(seed)
+        self.seed = seed
+        self.generator = torch.Generator()
         super().__init__(model.parameters(), {"lr": lr, "weight_decay": weight_decay})
 
     def step(self, x: Any, y: Tensor | None = None) -> StepInfo:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -122,19 +123,20 @@ class OCNOpt(torch.optim.Optimizer):
         state = self._solver_state(rollout)
         before = float(loss.detach())
         if not math.isfinite(before):
-            return self._refuse(before, state, "loss")
-        new, proposal, directions = propose_move(
-            self.config,
-            state,
-            rollout,
-            self.hessian,
-            gradient,
-            self.generator,
-            self._decay(rollout),
-            self._live(x),
-        )
-        if not all(bool(torch.isfinite(move).all()) for move in proposal.moves):
-            return self._refuse(before, state, "move")
+            return self._refuse(before, state, "loss: expected a finite number")
+        try:
+            new, proposal, directions = propose_move(
+                self.config,
+                state,
+                rollout,
+                self.hessian,
+                gradient,
+                self.generator,
+                self._decay(rollout),
+                self._live(x),
+            )
+        except NonFiniteError as error:
+            return self._refuse(before, state, str(error))
         lr = self.param_groups[0]["lr"]
         self._move(rollout, proposal.moves, lr)
         predicted = ratio = math.nan
@@ -161,7 +163,7 @@ class OCNOpt(torch.optim.Optimizer):
     def _evaluator(self, x: Any, y: Tensor | None) -> Callable[[], tuple[Rollout, Tensor]]:
         stages = self.game.control_stages
         if callable(x) and not isinstance(x, Tensor):
-            closure = x
+            closure: Callable[[], Tensor] = x
             return lambda: _record_closure(self.model, stages, closure)
         if y is None:
             raise InvalidInputError("y: expected a target, got None")
@@ -184,6 +186,7 @@ class OCNOpt(torch.optim.Optimizer):
     def _solver_state(self, rollout: Rollout) -> SolverState:
         solver = self.state.get("solver")  # pyright: ignore[reportArgumentType]
         if solver is None:
+            self.generator.manual_seed(self.seed)
             return init_state(self.config, rollout)
         self.generator.set_state(solver["generator"])
         stages = [_stage_state(self.state[c.parameters[0]]) for c in rollout.controls]
@@ -191,7 +194,9 @@ class OCNOpt(torch.optim.Optimizer):
 
     def _store(self, rollout: Rollout, state: SolverState) -> None:
         for control, stage in zip(rollout.controls, state.stages, strict=True):
-            entry = {f"curvature_{name}": value for name, value in stage.curvature.items()}
+            entry: dict[str, Tensor | None] = {
+                f"curvature_{name}": value for name, value in stage.curvature.items()
+            }
             entry["last"] = stage.last
             if stage.average is not None:
                 entry["average"] = stage.average
@@ -222,7 +227,7 @@ class OCNOpt(torch.optim.Optimizer):
                 parameter.add_(part, alpha=lr)
 
     def _refuse(self, loss: float, state: SolverState, what: str) -> StepInfo:
-        _log.warning("step refused: the %s is not finite; controls and state are unchanged", what)
+        _log.warning("step refused (%s); controls and state are unchanged", what)
         return StepInfo(loss=loss, accepted=False, damping=state.damping)
 
 
@@ -234,15 +239,17 @@ def _stage_state(entry: dict[str, Any]) -> StageState:
 
 def _record_closure(model: nn.Module, stages: Any, closure: Callable[[], Tensor]) -> Any:
     outputs: list[Tensor] = []
-    handle = model.register_forward_hook(lambda _m, _a, output: outputs.append(output))
+
+    def hook(_module: nn.Module, _args: object, output: Tensor) -> None:
+        outputs.append(output)
+
+    handle = model.register_forward_hook(hook)
     losses: list[Tensor] = []
 
     def forward() -> Tensor:
         losses.append(closure())
         if len(outputs) != 1:
-            raise InvalidInputError(
-                f"closure: expected one call of the model, got {len(outputs)}"
-            )
+            raise InvalidInputError(f"closure: expected one call of the model, got {len(outputs)}")
         return outputs[0]
 
     try:

@@ -129,8 +129,11 @@ class ModelStep(StepRule):
         basis = [directions] if last is None else [directions, last]
         slope = torch.stack([_dot(gradients, d) for d in basis])
         images = torch.stack(
-            [sum(z.inner(d) for z, d in zip(columns, moves, strict=True)).flatten() for moves in basis]
-        )
+            [
+                torch.stack([z.inner(d) for z, d in zip(columns, moves, strict=True)]).sum(0)
+                for moves in basis
+            ]
+        ).flatten(1)
         model = images @ images.mT / columns[0].count[1]
         norms = torch.stack([torch.stack([_dot(a, b) for b in basis]) for a in basis])
         model = (model + damping * norms).double()

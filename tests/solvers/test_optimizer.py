@@ -1,0 +1,229 @@
+"""OCNOpt as a citizen of torch: closures, checkpoints, refusals, schedulers."""
+
+import io
+
+import pytest
+import torch
+from torch import nn
+
+from ocngame.curvature import (
+    DampingMetric,
+    EigenKroneckerCurvature,
+    ExactColumns,
+    FullCurvature,
+    KroneckerCurvature,
+    SketchedColumns,
+)
+from ocngame.errors import InvalidInputError, UnknownNameError, UnsupportedModuleError
+from ocngame.solvers.ocnopt import (
+    Feedback,
+    FixedDamping,
+    FixedStep,
+    LevenbergMarquardt,
+    ModelStep,
+    OCNOpt,
+    OCNOptConfig,
+    Sweep,
+)
+
+
+def network(dtype: torch.dtype = torch.float64) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3)).to(dtype)
+
+
+def batches(count: int, dtype: torch.dtype = torch.float64):
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(count):
+        x = torch.randn(32, 5, generator=generator, dtype=torch.float64).to(dtype)
+        yield x, (x[:, 0] > 0).long() + (x[:, 1] > 0.5).long()
+
+
+def weights(model: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten().clone() for p in model.parameters()])
+
+
+@pytest.mark.parametrize(
+    ("curvature", "feedback", "step"),
+    [
+        (FullCurvature(decay=0.0), Feedback.OFF, FixedStep()),
+        (FullCurvature(decay=0.0), Feedback.OFF, ModelStep()),
+        (KroneckerCurvature(decay=0.0), Feedback.OFF, FixedStep()),
+        (EigenKroneckerCurvature(decay=0.0), Feedback.OFF, ModelStep()),
+        (DampingMetric(), Feedback.EXACT, FixedStep()),
+        (DampingMetric(), Feedback.EXACT, ModelStep()),
+    ],
+)
+def test_one_step_solves_a_linear_quadratic_problem(curvature, feedback, step):
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Linear(4, 2)).double()
+    x = torch.randn(20, 4, dtype=torch.float64)
+    y = torch.randn(20, 2, dtype=torch.float64)
+    design = torch.cat([x, torch.ones(20, 1, dtype=torch.float64)], 1)
+    best = (design @ torch.linalg.lstsq(design, y).solution - y).square().mean()
+    config = OCNOptConfig(
+        curvature=curvature,
+        feedback=feedback,
+        step=step,
+        columns=ExactColumns(),
+        damping=FixedDamping(damping=1e-8),
+        gradient_decay=0.0,
+    )
+    start = nn.functional.mse_loss(model(x), y).detach()
+    OCNOpt(model, nn.MSELoss(), config=config).step(x, y)
+    final = nn.functional.mse_loss(model(x), y).detach()
+    assert float(start - best) > 0.1
+    torch.testing.assert_close(final, best, rtol=1e-6, atol=0)
+
+
+def test_defaults_learn_and_say_what_they_did():
+    model = network(torch.float32)
+    opt = OCNOpt(model)
+    infos = [opt.step(x, y) for x, y in batches(40, torch.float32)]
+    assert all(info.accepted for info in infos)
+    assert infos[-1].loss < 0.5 * infos[0].loss
+    measured = [info.ratio for info in infos if info.ratio == info.ratio]
+    assert measured
+    assert all(info.predicted < 0 for info in infos)
+    assert set(infos[0].as_dict()) >= {"loss", "length", "damping", "predicted"}
+
+
+def test_closure_and_batch_calls_are_the_same_step():
+    one, two = network(), network()
+    first, second = OCNOpt(one), OCNOpt(two)
+    for x, y in batches(5):
+        first.step(x, y)
+        second.step(lambda x=x, y=y: nn.functional.cross_entropy(two(x), y))
+    torch.testing.assert_close(weights(one), weights(two), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("columns", [ExactColumns(), SketchedColumns(2)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_state_dict_resumes_bitwise(columns, dtype):
+    config = OCNOptConfig(columns=columns, refresh_every=3)
+    whole, split = network(dtype), network(dtype)
+    data = list(batches(12, dtype))
+    opt = OCNOpt(whole, config=config)
+    for x, y in data:
+        opt.step(x, y)
+    opt = OCNOpt(split, config=config)
+    for x, y in data[:7]:
+        opt.step(x, y)
+    buffer = io.BytesIO()
+    torch.save({"model": split.state_dict(), "optimizer": opt.state_dict()}, buffer)
+    buffer.seek(0)
+    saved = torch.load(buffer, weights_only=True)
+    resumed = network(dtype)
+    resumed.load_state_dict(saved["model"])
+    opt = OCNOpt(resumed, config=config, seed=99)
+    opt.load_state_dict(saved["optimizer"])
+    for x, y in data[7:]:
+        opt.step(x, y)
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_non_finite_batch_is_refused_and_changes_nothing(poison):
+    model = network()
+    clean = network()
+    opt, reference = OCNOpt(model), OCNOpt(clean)
+    data = list(batches(6))
+    for x, y in data[:3]:
+        opt.step(x, y)
+        reference.step(x, y)
+    before = weights(model)
+    bad = data[3][0].clone()
+    bad[2, 1] = poison
+    info = opt.step(bad, data[3][1])
+    assert not info.accepted
+    assert torch.equal(weights(model), before)
+    for x, y in data[3:]:
+        opt.step(x, y)
+        reference.step(x, y)
+    assert torch.equal(weights(model), weights(clean))
+
+
+def test_learning_rate_scales_the_move_and_schedulers_work():
+    moves = []
+    for lr in (1.0, 0.5):
+        model = network()
+        start = weights(model)
+        x, y = next(iter(batches(1)))
+        OCNOpt(model, lr=lr).step(x, y)
+        moves.append(weights(model) - start)
+    torch.testing.assert_close(0.5 * moves[0], moves[1])
+    model = network()
+    opt = OCNOpt(model)
+    schedule = torch.optim.lr_scheduler.StepLR(opt, step_size=1, gamma=0.1)
+    x, y = next(iter(batches(1)))
+    opt.step(x, y)
+    schedule.step()
+    assert opt.param_groups[0]["lr"] == pytest.approx(0.1)
+
+
+def test_frozen_layers_stay():
+    model = network()
+    model[0].weight.requires_grad_(False)
+    model[0].bias.requires_grad_(False)
+    before = model[0].weight.clone()
+    opt = OCNOpt(model)
+    x, y = next(iter(batches(1)))
+    start = model[2].weight.detach().clone()
+    opt.step(x, y)
+    assert torch.equal(model[0].weight, before)
+    assert not torch.equal(model[2].weight, start)
+
+
+def test_rollout_sweep_tends_to_the_linear_one_for_small_moves():
+    gaps = []
+    for damping in (1e2, 1e4):
+        moves = []
+        for sweep in Sweep:
+            model = network()
+            start = weights(model)
+            config = OCNOptConfig(
+                curvature=DampingMetric(),
+                feedback=Feedback.EXACT,
+                sweep=sweep,
+                step=FixedStep(),
+                damping=FixedDamping(damping=damping),
+                gradient_decay=0.0,
+            )
+            x, y = next(iter(batches(1)))
+            OCNOpt(model, config=config).step(x, y)
+            moves.append(weights(model) - start)
+        gaps.append(float((moves[0] - moves[1]).norm() / moves[0].norm()))
+    assert 0 < gaps[1] < 0.02 * gaps[0]
+
+
+def test_damping_follows_the_reduction_ratio():
+    rule = LevenbergMarquardt(start=1.0, every=5, factor=0.9)
+    assert rule.adjusted(1.0, 0.9) == pytest.approx(0.9**5)
+    assert rule.adjusted(1.0, 0.5) == 1.0
+    assert rule.adjusted(1.0, 0.1) == pytest.approx(0.9**-5)
+    assert rule.adjusted(1.0, float("nan")) == pytest.approx(0.9**-5)
+    assert rule.adjusted(rule.low, 0.9) == rule.low
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "named"),
+    [
+        (lambda m: OCNOpt(m, lr=-1.0), InvalidInputError, "lr.*-1"),
+        (lambda m: OCNOpt(m, weight_decay=-0.1), InvalidInputError, "weight_decay"),
+        (lambda m: OCNOpt(m, nn.L1Loss()), InvalidInputError, "loss.*L1Loss"),
+        (lambda m: OCNOpt(m, nn.MSELoss(reduction="sum")), InvalidInputError, "reduction"),
+        (lambda m: OCNOpt(nn.Sequential(m, nn.GRU(3, 2))), UnsupportedModuleError, "'1'.*GRU"),
+        (lambda _: OCNOptConfig(feedback="on"), UnknownNameError, "feedback.*'on'"),
+        (lambda _: OCNOptConfig(refresh_every=0), InvalidInputError, "refresh_every"),
+        (lambda _: OCNOptConfig(gradient_decay=1.0), InvalidInputError, "gradient_decay"),
+        (lambda _: LevenbergMarquardt(start=0.0), InvalidInputError, "start"),
+        (lambda _: FixedStep(momentum=1.5), InvalidInputError, "momentum"),
+        (lambda _: SketchedColumns(0), InvalidInputError, "count"),
+        (lambda _: KroneckerCurvature(decay=1.0), InvalidInputError, "decay"),
+        (lambda m: OCNOpt(m).step(torch.zeros(1, 5).double()), InvalidInputError, "y:.*target"),
+    ],
+)
+@pytest.mark.usefixtures("as_user")
+def test_bad_input_is_named(make, error, named):
+    with pytest.raises(error, match=named):
+        make(network())
