@@ -112,6 +112,7 @@ class LiveRollout:
         return torch.stack(terms).sum(0)
 
     def _run(self, node: fx.Node, values: dict[str, Tensor], x: Tensor, move: Tensor | None) -> Any:
+        args: tuple[Any, ...]
         args, kwargs = map_arg((node.args, node.kwargs), lambda used: values[used.name])
         match node.op:
             case "placeholder":

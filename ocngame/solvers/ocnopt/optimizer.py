@@ -163,7 +163,7 @@ class OCNOpt(torch.optim.Optimizer):
     def _evaluator(self, x: Any, y: Tensor | None) -> Callable[[], tuple[Rollout, Tensor]]:
         stages = self.game.control_stages
         if callable(x) and not isinstance(x, Tensor):
-            closure: Callable[[], Tensor] = x
+            closure: Any = x
             return lambda: _record_closure(self.model, stages, closure)
         if y is None:
             raise InvalidInputError("y: expected a target, got None")
