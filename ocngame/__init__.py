@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ocngame.games import GameGraph, InformationStructure, Player
+    from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
 
 __version__ = "0.1.0"
 
 _EXPORTS = {
     "GameGraph": "ocngame.games",
     "InformationStructure": "ocngame.games",
+    "OCNOpt": "ocngame.solvers.ocnopt",
+    "OCNOptConfig": "ocngame.solvers.ocnopt",
     "Player": "ocngame.games",
 }
 
-__all__ = ["GameGraph", "InformationStructure", "Player", "__version__"]
+__all__ = [
+    "GameGraph",
+    "InformationStructure",
+    "OCNOpt",
+    "OCNOptConfig",
+    "Player",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> object:
