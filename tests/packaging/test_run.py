@@ -1,12 +1,16 @@
 """`./run` ends with one clear sentence where it cannot set up an environment."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 TOOLS = [
@@ -128,3 +132,14 @@ def test_no_network(tmp_path, bin_folder):
     assert result.returncode == 5
     assert "no package index could be reached for torch; check the network" in result.stderr
     assert not (tmp_path / "venv" / "ocngame-stamp").exists()
+
+
+def test_torch_versions_agree_with_the_package():
+    text = (ROOT / "run").read_text()
+    wanted = dict(re.findall(r'^(cpu|gpu)_torch="torch(.*)"$', text, re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"torch{wanted['gpu']}" in project["dependencies"]
+    pinned = Version(wanted["cpu"].removeprefix("=="))
+    assert pinned.local == "cpu"
+    assert pinned in SpecifierSet(wanted["gpu"])
+    assert f"torch{wanted['cpu']}" in (ROOT / "CONTRIBUTING.md").read_text()
