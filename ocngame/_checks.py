@@ -4,20 +4,14 @@ import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 
-import torch
-from torch import Tensor
-
 from ocngame.errors import InvalidInputError, UnknownNameError
 
 __all__ = [
-    "finite",
     "in_range",
     "integer",
     "non_negative",
     "one_of",
     "positive",
-    "shaped",
-    "symmetric",
 ]
 
 
@@ -114,87 +108,3 @@ def one_of(name: str, value: str, known: Iterable[str]) -> None:
     known = list(known)
     if value not in known:
         raise UnknownNameError(name, value, known)
-
-
-def finite(name: str, tensor: Tensor) -> None:
-    """Require a tensor without NaN or infinity.
-
-    Args:
-        name: Argument's name.
-        tensor: Its value.
-
-    Raises:
-        InvalidInputError: naming the count and the first position of non-finite entries.
-    """
-    bad = ~torch.isfinite(tensor)
-    if bool(bad.any()):
-        first = tuple(bad.nonzero()[0].tolist())
-        raise InvalidInputError(
-            f"{name}: expected finite numbers, got {int(bad.sum())} non-finite of {tensor.numel()} "
-            f"(first at {first})"
-        )
-
-
-def shaped(name: str, tensor: Tensor, dims: str, **sizes: int) -> dict[str, int]:
-    """Require a shape given by the names of its dimensions.
-
-    Args:
-        name: Argument's name.
-        tensor: Its value.
-        dims: Names of the dimensions, separated by spaces; a leading `...` allows batch dimensions.
-            A name that comes twice must have one size.
-        **sizes: Sizes of the names that are already known.
-
-    Returns:
-        The size of every name in `dims`.
-
-    Raises:
-        InvalidInputError: giving the expected names and sizes, and the shape that came.
-
-    Examples:
-        >>> import torch
-        >>> shaped("A", torch.zeros(3, 4, 4), "T n n", n=4)
-        {'T': 3, 'n': 4}
-        >>> shaped("A", torch.zeros(3, 4, 5), "T n n", n=4)
-        Traceback (most recent call last):
-        ...
-        ocngame.errors.InvalidInputError: A: expected shape (T, n, n) with n=4, got (3, 4, 5)
-    """
-    names = dims.split()
-    wanted = names[1:] if names[:1] == ["..."] else names
-    shape = tuple(tensor.shape)
-    fits = len(shape) >= len(wanted) if wanted is not names else len(shape) == len(wanted)
-    trailing = shape[len(shape) - len(wanted) :] if fits else ()
-    found: dict[str, int] = {}
-    for dim, size in zip(wanted, trailing, strict=False):
-        fits = fits and found.setdefault(dim, sizes.get(dim, size)) == size
-    if not fits:
-        known = ", ".join(f"{dim}={sizes[dim]}" for dim in dict.fromkeys(wanted) if dim in sizes)
-        comma = "," if len(names) == 1 else ""
-        raise InvalidInputError(
-            f"{name}: expected shape ({', '.join(names)}{comma})"
-            f"{' with ' + known if known else ''}, got {shape}"
-        )
-    return found
-
-
-def symmetric(name: str, tensor: Tensor) -> None:
-    """Require symmetric matrices, up to 100 rounding errors of the largest entry.
-
-    Args:
-        name: Argument's name.
-        tensor: Its value, floating point, shape (..., n, n).
-
-    Raises:
-        InvalidInputError: naming the largest asymmetry, or that of the shape.
-    """
-    shaped(name, tensor, "... n n")
-    if not tensor.numel():
-        return
-    gap = float((tensor - tensor.mT).abs().max())
-    tolerance = 100 * torch.finfo(tensor.dtype).eps * float(tensor.abs().max())
-    if not gap <= tolerance:
-        raise InvalidInputError(
-            f"{name}: expected symmetric matrices, got a difference of {gap:.3g} "
-            "between an entry and its mirror"
-        )

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocngame import _checks
+from ocngame import _checks, _tensor_checks
 from ocngame.errors import InvalidInputError, UnknownNameError
 
 NOT_NUMBERS = ["1", None, True, 1j, torch.ones(2)]
@@ -74,18 +74,18 @@ def test_one_of():
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_finite_names_count_and_place(bad):
     tensor = torch.zeros(2, 3)
-    _checks.finite("x", tensor)
+    _tensor_checks.finite("x", tensor)
     tensor[1, 2] = bad
     with pytest.raises(
         InvalidInputError, match=r"^x: .* got 1 non-finite of 6 \(first at \(1, 2\)"
     ):
-        _checks.finite("x", tensor)
+        _tensor_checks.finite("x", tensor)
 
 
 def test_shaped_returns_the_sizes_of_the_names():
-    assert _checks.shaped("A", torch.zeros(5, 4, 4), "T n n", n=4) == {"T": 5, "n": 4}
-    assert _checks.shaped("A", torch.zeros(7, 2, 4, 3), "... n m", n=4) == {"n": 4, "m": 3}
-    assert _checks.shaped("x", torch.zeros(()), "...") == {}
+    assert _tensor_checks.shaped("A", torch.zeros(5, 4, 4), "T n n", n=4) == {"T": 5, "n": 4}
+    assert _tensor_checks.shaped("A", torch.zeros(7, 2, 4, 3), "... n m", n=4) == {"n": 4, "m": 3}
+    assert _tensor_checks.shaped("x", torch.zeros(()), "...") == {}
 
 
 @pytest.mark.parametrize(
@@ -101,26 +101,26 @@ def test_shaped_returns_the_sizes_of_the_names():
 )
 def test_shaped_refuses(shape, dims, sizes, message):
     with pytest.raises(InvalidInputError) as caught:
-        _checks.shaped("A", torch.zeros(shape), dims, **sizes)
+        _tensor_checks.shaped("A", torch.zeros(shape), dims, **sizes)
     assert str(caught.value) == message
 
 
 def test_symmetric_allows_rounding_and_batches():
     a = torch.randn(3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     matrices = a @ a.mT
-    _checks.symmetric("R", matrices)
-    _checks.symmetric("R", torch.zeros(0, 2, 2))
+    _tensor_checks.symmetric("R", matrices)
+    _tensor_checks.symmetric("R", torch.zeros(0, 2, 2))
     matrices[1, 0, 2] *= 1 + 1e-6
     with pytest.raises(InvalidInputError, match=r"^R: expected symmetric matrices, got a"):
-        _checks.symmetric("R", matrices)
+        _tensor_checks.symmetric("R", matrices)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_symmetric_refuses_non_finite(bad):
     with pytest.raises(InvalidInputError, match="symmetric"):
-        _checks.symmetric("R", torch.full((2, 2), bad))
+        _tensor_checks.symmetric("R", torch.full((2, 2), bad))
 
 
 def test_symmetric_refuses_what_is_not_square():
     with pytest.raises(InvalidInputError, match=r"shape \(\.\.\., n, n\), got \(2, 3\)"):
-        _checks.symmetric("R", torch.zeros(2, 3))
+        _tensor_checks.symmetric("R", torch.zeros(2, 3))

@@ -1,0 +1,61 @@
+"""Entry point: parse, run, and turn every expected error into one sentence and an exit code.
+
+0: done; 1: a run could not be read or went wrong; 2: bad usage (an option, the data, the model);
+130: interrupted.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from ocngame.cli.commands import Evaluate, Resume, TrainSupervised
+from ocngame.cli.parser import UsageError, parse
+from ocngame.errors import InvalidInputError, OcnGameError, UnsupportedModuleError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: The words after the program's name; those of this process if None.
+
+    Returns:
+        The exit code.
+    """
+    errors = Console(stderr=True)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        command = parse(arguments or ["--help"])
+        handler = RichHandler(console=errors, show_time=False, show_path=False)
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+        _run(command)
+    except (UsageError, InvalidInputError, UnsupportedModuleError) as error:
+        _say(errors, error)
+        return 2
+    except OcnGameError as error:
+        _say(errors, error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _run(command: TrainSupervised | Resume | Evaluate) -> None:
+    from ocngame.cli import supervised  # imports torch, which --help need not wait for
+
+    match command:
+        case TrainSupervised():
+            supervised.train(command.config, command.out)
+        case Resume():
+            supervised.resume(command.run)
+        case Evaluate():
+            supervised.evaluate_run(command.run)
+
+
+def _say(console: Console, error: Exception) -> None:
+    console.print(f"ocngame: {error}", style="bold red", markup=False, highlight=False)

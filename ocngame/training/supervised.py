@@ -1,0 +1,314 @@
+"""The supervised job: contenders on the same weights and batches, measured, stopped and resumed.
+
+What a step does follows from the settings, the number of the step and the contenders' states alone:
+batches and random layers draw from generators seeded by the number of epoch and step. A run that is
+resumed from a checkpoint is therefore bitwise equal to one that was never stopped.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ocngame.errors import CheckpointError, InvalidInputError
+from ocngame.games import GameGraph
+from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
+from ocngame.training.config import SupervisedConfig, config_from_dict
+from ocngame.training.contenders import Contender, make_contenders
+from ocngame.training.curves import draw_curves
+from ocngame.training.datasets import LabelledData, load_data
+from ocngame.training.metrics import MetricsLog, MetricsRow, read_metrics
+from ocngame.training.networks import build_network
+from ocngame.training.run_folder import RunFolder
+
+__all__ = ["Evaluation", "SupervisedJob", "evaluate"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How good a network is.
+
+    Attributes:
+        train_loss: Mean loss over all training samples.
+        test_loss: Mean loss over all test samples.
+        test_accuracy: Fraction of the test samples classified rightly.
+    """
+
+    train_loss: float
+    test_loss: float
+    test_accuracy: float
+
+
+def evaluate(model: nn.Module, data: LabelledData) -> Evaluation:
+    """Measure a network on all samples.
+
+    Args:
+        model: The network; its mode is left as it was.
+        data: Training and test samples.
+
+    Returns:
+        Losses and accuracy.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            train = nn.functional.cross_entropy(model(data.x_train), data.y_train)
+            output = model(data.x_test)
+            test = nn.functional.cross_entropy(output, data.y_test)
+            hits = (output.argmax(-1) == data.y_test).double().mean()
+    finally:
+        model.train(was_training)
+    return Evaluation(train_loss=float(train), test_loss=float(test), test_accuracy=float(hits))
+
+
+class SupervisedJob:
+    """A supervised run between two of its steps.
+
+    Attributes:
+        config: Its settings.
+        data: Its samples.
+        contenders: The networks and their optimizers.
+        step: Number of steps made.
+        reached: Per contender, the first measured step at which the training loss was at most
+            `config.target_loss`.
+        folder: Where its files are, None if it is not kept.
+    """
+
+    def __init__(self, config: SupervisedConfig):
+        """Load the data and make the contenders.
+
+        Args:
+            config: Settings.
+
+        Raises:
+            InvalidInputError: if the data, the network or the device are not what is expected.
+        """
+        self.config = config
+        device = _device(config.device)
+        data = load_data(
+            config.data,
+            scaling=config.scaling,
+            test_fraction=config.test_fraction,
+            seed=config.seed,
+        )
+        samples = len(data.x_train)
+        if config.batch_size > samples:
+            raise InvalidInputError(
+                f"batch_size: expected at most the {samples} training samples, "
+                f"got {config.batch_size}"
+            )
+        network = build_network(
+            config.model,
+            features=data.x_train.shape[1],
+            classes=data.classes,
+            width=config.width,
+            depth=config.depth,
+            activation=config.activation,
+            seed=config.seed,
+        ).to(device)
+        self.data = data.to(device)
+        self.steps_per_epoch = samples // config.batch_size
+        self.game = GameGraph.from_module(network, self.data.x_train[:2], players="stage")
+        self._check_output(network)
+        self.contenders = make_contenders(config, network, self.total_steps)
+        self.step = 0
+        self.reached: dict[str, int] = {}
+        self.folder: RunFolder | None = None
+
+    @property
+    def total_steps(self) -> int:
+        """Number of steps of the whole run."""
+        return self.steps_per_epoch * self.config.epochs
+
+    @classmethod
+    def start(cls, config: SupervisedConfig, path: Path) -> "SupervisedJob":
+        """Start a run that is kept in a new folder.
+
+        Args:
+            config: Settings.
+            path: The folder.
+
+        Returns:
+            The job before its first step.
+
+        Raises:
+            InvalidInputError: if something is not what is expected; no folder is left then.
+        """
+        job = cls(config)
+
+        def fill(folder: RunFolder) -> None:
+            folder.metrics.touch()
+            write_checkpoint(folder.path, job._checkpoint(0))
+            folder.draw(folder.game, job.game.draw)
+
+        job.folder = RunFolder.create(path, config.as_dict(), fill)
+        return job
+
+    @classmethod
+    def resume(cls, path: Path) -> "SupervisedJob":
+        """Go back to the last whole checkpoint of a run.
+
+        Args:
+            path: The run folder.
+
+        Returns:
+            The job at that checkpoint.
+
+        Raises:
+            CheckpointError: if no checkpoint can be read or it does not belong to the settings.
+        """
+        folder = RunFolder(path)
+        config = config_from_dict(folder.read_config())
+        content = read_checkpoint(path)
+        job = cls(config)
+        job.folder = folder
+        job._restore(content)
+        return job
+
+    def run(self) -> Iterator[Sequence[MetricsRow]]:
+        """Make the steps that are left.
+
+        Yields:
+            After every step the contenders' rows, none if the step was not measured.
+        """
+        torch.set_num_threads(self.config.threads)
+        log = None if self.folder is None else MetricsLog(self.folder.metrics, self._metrics_size)
+        try:
+            while self.step < self.total_steps:
+                rows = self._advance()
+                if log is not None and self.folder is not None:
+                    log.append(rows)
+                    if self.step % self.config.checkpoint_every == 0 or self.finished:
+                        write_checkpoint(self.folder.path, self._checkpoint(log.sync()))
+                yield rows
+        finally:
+            if log is not None:
+                log.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left."""
+        return self.step >= self.total_steps
+
+    def draw_curves(self) -> None:
+        """Draw the curves of the run into its folder."""
+        folder = self.folder
+        if folder is not None:
+            rows = read_metrics(folder.metrics)
+            folder.draw(folder.curves, lambda path: draw_curves(rows, path))
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Give the samples of a step.
+
+        Args:
+            step: Number of the step, from 0.
+
+        Returns:
+            Features (B, features) and class numbers (B,).
+        """
+        epoch, index = divmod(step, self.steps_per_epoch)
+        size = self.config.batch_size
+        generator = torch.Generator().manual_seed(_mix(self.config.seed, epoch, 1))
+        order = torch.randperm(len(self.data.x_train), generator=generator)
+        chosen = order[index * size : (index + 1) * size].to(self.data.x_train.device)
+        return self.data.x_train[chosen], self.data.y_train[chosen]
+
+    def _advance(self) -> list[MetricsRow]:
+        x, y = self.batch(self.step)
+        results = []
+        for contender in self.contenders:
+            with torch.random.fork_rng():
+                torch.manual_seed(_mix(self.config.seed, self.step, 2))
+                results.append(contender.step(x, y))
+        self.step += 1
+        if self.step % self.config.evaluate_every != 0 and not self.finished:
+            return []
+        rows = []
+        for contender, result in zip(self.contenders, results, strict=True):
+            found = evaluate(contender.model, self.data)
+            if found.train_loss <= self.config.target_loss:
+                self.reached.setdefault(contender.name, self.step)
+            rows.append(
+                MetricsRow(
+                    step=self.step,
+                    epoch=self.step / self.steps_per_epoch,
+                    optimizer=contender.name,
+                    batch_loss=result.loss,
+                    accepted=result.accepted,
+                    train_loss=found.train_loss,
+                    test_loss=found.test_loss,
+                    test_accuracy=found.test_accuracy,
+                    cpu_seconds=contender.cpu_seconds,
+                    details=result.details,
+                )
+            )
+        return rows
+
+    _metrics_size: int = 0
+
+    def _checkpoint(self, metrics_size: int) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "config": self.config.as_dict(),
+            "data": self.data.fingerprint,
+            "step": self.step,
+            "reached": self.reached,
+            "metrics_size": metrics_size,
+            "contenders": {c.name: c.state_dict() for c in self.contenders},
+        }
+
+    def _restore(self, content: dict[str, Any]) -> None:
+        where = f"{self.folder.path if self.folder else 'checkpoint'}"
+        if content.get("format") != _FORMAT:
+            raise CheckpointError(
+                f"{where}: expected a checkpoint of format {_FORMAT}, got "
+                f"{content.get('format')!r}"
+            )
+        saved = content["config"]
+        changed = [n for n, value in self.config.as_dict().items() if saved.get(n) != value]
+        if changed:
+            raise CheckpointError(
+                f"{where}: config.json and the checkpoint differ in {', '.join(changed)}"
+            )
+        if content["data"] != self.data.fingerprint:
+            raise CheckpointError(
+                f"{where}: the data {self.config.data} have changed since the run started"
+            )
+        for contender in self.contenders:
+            contender.load_state_dict(content["contenders"][contender.name])
+        self.step = content["step"]
+        self.reached = dict(content["reached"])
+        self._metrics_size = content["metrics_size"]
+
+    def _check_output(self, network: nn.Module) -> None:
+        with torch.no_grad():
+            shape = tuple(network(self.data.x_train[:2]).shape)
+        if shape != (2, self.data.classes):
+            raise InvalidInputError(
+                f"model: expected an output of shape (samples, {self.data.classes}), "
+                f"got {shape} for 2 samples"
+            )
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidInputError(
+            f"device: expected a torch device that is here, got {name!r} ({reason})"
+        ) from error
+    return device
+
+
+def _mix(seed: int, count: int, stream: int) -> int:
+    """Give a seed for one epoch or step; the streams of batches and of layers do not meet."""
+    return (seed * 1_000_003 + count) * 4 + stream & (2**63 - 1)
