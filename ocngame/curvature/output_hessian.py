@@ -10,6 +10,7 @@ samples, they do not carry the factor 1/B.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,13 @@ __all__ = ["CrossEntropyHessian", "OutputHessian", "SquaredErrorHessian", "outpu
 
 
 class OutputHessian(ABC):
-    """The Hessian of a loss with respect to the network output."""
+    """The Hessian of a loss with respect to the network output.
+
+    Attributes:
+        lower_bound: A number that the loss cannot fall below, None if there is none.
+    """
+
+    lower_bound: ClassVar[float | None] = None
 
     @abstractmethod
     def root(self, output: Tensor, right: Tensor) -> Tensor:
@@ -64,6 +71,8 @@ class OutputHessian(ABC):
 class CrossEntropyHessian(OutputHessian):
     """Softmax cross-entropy over the last dimension of the output."""
 
+    lower_bound: ClassVar[float | None] = 0.0
+
     def root(self, output: Tensor, right: Tensor) -> Tensor:
         """Give `(diag(sqrt p) - p sqrt(p)') right`."""
         p = output.detach().softmax(-1)
@@ -79,6 +88,8 @@ class SquaredErrorHessian(OutputHessian):
         scale: Second derivative of the per-sample loss; None for `2 / C`, torch's mean over
             entries.
     """
+
+    lower_bound: ClassVar[float | None] = 0.0
 
     scale: float | None = None
 

@@ -53,8 +53,12 @@ def project_psd(matrix: Tensor) -> tuple[Tensor, Tensor]:
     if matrix.shape[-1] == 1:
         negative = matrix < 0
         return matrix.clamp_min(0), negative.sum()
+    _, failed = torch.linalg.cholesky_ex(matrix)
+    if not bool(failed.any()):
+        return matrix, failed.sum()
     values, vectors = torch.linalg.eigh(matrix)
-    tolerance = -1e-10 * values.abs().amax(-1, keepdim=True)
+    rounding = matrix.shape[-1] * torch.finfo(matrix.dtype).eps
+    tolerance = -rounding * values.abs().amax(-1, keepdim=True)
     negative = values < tolerance
     projected = (vectors * values.clamp_min(0).unsqueeze(-2)) @ vectors.mT
     touched = negative.any(-1)[..., None, None]

@@ -18,7 +18,7 @@ from ocngame.solvers.ocnopt.directions import (
     per_sample_game,
     stacked_game,
 )
-from ocngame.solvers.ocnopt.steps import Proposal
+from ocngame.solvers.ocnopt.steps import Proposal, StepLimit
 
 __all__ = ["SolverState", "StageState", "init_state", "propose_move"]
 
@@ -77,6 +77,7 @@ def propose_move(
     hessian: OutputHessian | None,
     output_gradient: Tensor,
     generator: torch.Generator,
+    limit: StepLimit,
     decay: Callable[[list[Tensor]], list[Tensor]] | None = None,
     live: LiveRollout | None = None,
 ) -> tuple[SolverState, Proposal, Directions]:
@@ -89,6 +90,7 @@ def propose_move(
         hessian: Output Hessian of the loss; None if no part of the settings needs columns.
         output_gradient: Gradient of the mean loss at the output, shape of the output.
         generator: Source of random signs, on the CPU.
+        limit: Learning rate, and how far the loss can fall.
         decay: Adds coupled weight decay to the mean gradients, or None.
         live: Replays the batch for the forward sweep; None for the linear sweep.
 
@@ -119,16 +121,19 @@ def propose_move(
         stages.append(StageState(curvature, stage.last, average))
         averages.append(unbiased)
         operators.append(config.curvature.operator(curvature, state.damping))
-    if columns is None or config.feedback is Feedback.OFF:
-        directions = open_loop(averages, operators)
-    elif config.feedback is Feedback.PER_SAMPLE:
-        directions = per_sample_game(gradient_columns, columns, operators).solve(live)
-    else:
-        exact = config.feedback is Feedback.EXACT
-        directions = stacked_game(averages, columns, operators, exact).solve(live)
+    directions = open_loop(averages, operators)
+    candidates = [directions.moves]
+    if columns is not None and config.feedback is not Feedback.OFF:
+        if config.feedback is Feedback.PER_SAMPLE:
+            game = per_sample_game(gradient_columns, columns, operators)
+        else:
+            exact = config.feedback is Feedback.EXACT
+            game = stacked_game(averages, columns, operators, exact)
+        directions = game.solve(live)
+        candidates.insert(0, directions.moves)
     last = [stage.last for stage in stages if stage.last is not None]
     proposal = config.step.propose(
-        gradients, directions.moves, last or None, columns, state.damping
+        gradients, candidates, last or None, columns, state.damping, limit
     )
     if not bool(torch.isfinite(torch.stack([move.sum() for move in proposal.moves])).all()):
         raise NonFiniteError("move: expected finite numbers, got NaN or infinity")

@@ -69,14 +69,14 @@ class LevenbergMarquardt(DampingRule):
         start: First lambda.
         every: Steps between measurements, each of which costs one forward pass.
         factor: Change per step, in (0, 1).
-        low: Least lambda.
+        low: Least lambda. Batches that are fitted perfectly would lower lambda for ever.
         high: Largest lambda.
     """
 
-    start: float = 0.01
-    every: int = 5
-    factor: float = 0.95
-    low: float = 1e-8
+    start: float = 0.03
+    every: int = 1
+    factor: float = 0.9
+    low: float = 1e-2
     high: float = 1e8
 
     def __post_init__(self) -> None:

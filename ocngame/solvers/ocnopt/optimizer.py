@@ -17,6 +17,7 @@ from ocngame.games.live_rollout import LiveRollout
 from ocngame.games.rollout import Rollout, record_rollout
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.core import SolverState, StageState, init_state, propose_move
+from ocngame.solvers.ocnopt.steps import StepLimit
 
 __all__ = ["OCNOpt", "StepInfo"]
 
@@ -30,8 +31,9 @@ class StepInfo:
     Attributes:
         loss: Batch loss before the step.
         accepted: Whether the controls moved; a step with non-finite numbers is refused.
-        length: Multiple of the direction chosen by the step rule.
+        length: Multiple of the direction chosen by the step rule; the sum over several.
         momentum: Multiple of the last move.
+        cap: Fraction of the move that the bound of the loss allowed.
         damping: lambda used.
         predicted: Change of the batch loss predicted by the model, NaN without a model.
         ratio: Measured over predicted change, NaN where it was not measured.
@@ -42,6 +44,7 @@ class StepInfo:
     accepted: bool
     length: float = math.nan
     momentum: float = math.nan
+    cap: float = math.nan
     damping: float = math.nan
     predicted: float = math.nan
     ratio: float = math.nan
@@ -124,6 +127,8 @@ class OCNOpt(torch.optim.Optimizer):
         before = float(loss.detach())
         if not math.isfinite(before):
             return self._refuse(before, state, "loss: expected a finite number")
+        lr = self.param_groups[0]["lr"]
+        bound = None if self.hessian is None else self.hessian.lower_bound
         try:
             new, proposal, directions = propose_move(
                 self.config,
@@ -132,12 +137,12 @@ class OCNOpt(torch.optim.Optimizer):
                 self.hessian,
                 gradient,
                 self.generator,
+                StepLimit(lr, None if bound is None else before - bound),
                 self._decay(rollout),
                 self._live(x),
             )
         except NonFiniteError as error:
             return self._refuse(before, state, str(error))
-        lr = self.param_groups[0]["lr"]
         self._move(rollout, proposal.moves, lr)
         predicted = ratio = math.nan
         damping = state.damping
@@ -153,6 +158,7 @@ class OCNOpt(torch.optim.Optimizer):
             loss=before,
             accepted=True,
             length=float(proposal.length),
+            cap=float(proposal.cap),
             momentum=float(proposal.momentum),
             damping=state.damping,
             predicted=predicted,

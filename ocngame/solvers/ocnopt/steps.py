@@ -2,15 +2,22 @@ r"""Step rules: from directions to moves.
 
 `FixedStep`: heavy ball, `v <- momentum v + d`, move `lr v` (torch.optim.SGD's convention).
 
-`ModelStep`: with the direction d and the last move v, the move is `alpha d + mu v` with (alpha, mu)
-minimising the damped Gauss-Newton model of the batch (Martens & Grosse, 1503.05671, section 7)
+`ModelStep`: with directions D = [d_1, ..] and the last move v, the move is `D alpha + mu v` with
+(alpha, mu) minimising the damped Gauss-Newton model of the batch (Martens & Grosse, 1503.05671,
+section 7)
 
-    m(alpha, mu) = [p'd, p'v] c + 1/2 c' H c,    c = [alpha, mu]'
-    H = [d, v]' (Z Z' + lambda I) [d, v]
+    m(alpha, mu) = p' [D, v] c + 1/2 c' H c,    c = [alpha, mu]'
+    H = [D, v]' (Z Z' + lambda I) [D, v]
 
 where `Z'd = sum_t Z_{u,t}' d_t` is read off the batch's own columns, so no further derivative of
 the network is needed. With sketched columns H is an unbiased estimate whose relative error is about
-`sqrt(2 / (B R))`.
+`sqrt(2 / (B R))`. Directions are the feedback sweep and, beside it, the open-loop direction: the
+model never promises less with feedback than without.
+
+Where the outputs saturate, the Gauss-Newton curvature vanishes while single gradients do not, and
+the model promises more than the loss has to give. For a loss with a known lower bound the move is
+therefore cut where the promise, half the slope at the minimiser, exceeds the room there is:
+`lr |p' move| / 2 <= loss - bound`. On a quadratic with its minimum at the bound this never binds.
 """
 
 from abc import ABC, abstractmethod
@@ -23,7 +30,20 @@ from torch import Tensor
 from ocngame._checks import in_range
 from ocngame.linalg import OuterColumns
 
-__all__ = ["FixedStep", "ModelStep", "Proposal", "StepRule"]
+__all__ = ["FixedStep", "ModelStep", "Proposal", "StepLimit", "StepRule"]
+
+
+@dataclass(frozen=True)
+class StepLimit:
+    """What bounds a step.
+
+    Attributes:
+        lr: Learning rate that will scale the move.
+        room: Batch loss minus its lower bound; None if no bound is known.
+    """
+
+    lr: float
+    room: float | None
 
 
 @dataclass(frozen=True)
@@ -32,10 +52,11 @@ class Proposal:
 
     Attributes:
         moves: Control moves before the learning-rate scale, shape (o, i) each.
-        length: alpha, the multiple of the direction (a scalar tensor).
+        length: Sum of alpha, the multiples of the directions (a scalar tensor).
         momentum: mu, the multiple of the last move (a scalar tensor).
         slope: First-order change of the loss along the move, or None without a model.
         curvature: Second-order term of the damped model along the move, or None.
+        cap: Fraction of the move that the bound of the loss allowed.
     """
 
     moves: list[Tensor]
@@ -43,6 +64,7 @@ class Proposal:
     momentum: Tensor
     slope: Tensor | None = None
     curvature: Tensor | None = None
+    cap: float = 1.0
 
 
 class StepRule(ABC):
@@ -54,19 +76,21 @@ class StepRule(ABC):
     def propose(
         self,
         gradients: Sequence[Tensor],
-        directions: Sequence[Tensor],
+        directions: Sequence[Sequence[Tensor]],
         last: Sequence[Tensor] | None,
         columns: Sequence[OuterColumns] | None,
         damping: float,
+        limit: StepLimit,
     ) -> Proposal:
         """Give the move.
 
         Args:
             gradients: Mean gradients p of the stages.
-            directions: Directions d of the stages.
+            directions: Directions d, each over all stages; the preferred one first.
             last: Last moves v (before the learning-rate scale), None at the first step.
             columns: The batch's per-sample columns; needed by rules with a model.
             damping: lambda.
+            limit: Learning rate, and how far the loss can fall.
         """
 
 
@@ -87,16 +111,17 @@ class FixedStep(StepRule):
     def propose(
         self,
         gradients: Sequence[Tensor],
-        directions: Sequence[Tensor],
+        directions: Sequence[Sequence[Tensor]],
         last: Sequence[Tensor] | None,
         columns: Sequence[OuterColumns] | None,
         damping: float,
+        limit: StepLimit,
     ) -> Proposal:
         """Give `momentum v + d`."""
         like = gradients[0]
-        moves = list(directions)
+        moves = list(directions[0])
         if last is not None and self.momentum > 0:
-            moves = [self.momentum * v + d for v, d in zip(last, directions, strict=True)]
+            moves = [self.momentum * v + d for v, d in zip(last, moves, strict=True)]
         return Proposal(moves, like.new_ones(()), like.new_tensor(self.momentum))
 
 
@@ -119,14 +144,15 @@ class ModelStep(StepRule):
     def propose(
         self,
         gradients: Sequence[Tensor],
-        directions: Sequence[Tensor],
+        directions: Sequence[Sequence[Tensor]],
         last: Sequence[Tensor] | None,
         columns: Sequence[OuterColumns] | None,
         damping: float,
+        limit: StepLimit,
     ) -> Proposal:
-        """Minimise the model over the span of direction and last move."""
+        """Minimise the model over the span of directions and last move."""
         assert columns is not None  # noqa: S101 - guaranteed by needs_columns
-        basis = [directions] if last is None else [directions, last]
+        basis = [*directions] if last is None else [*directions, last]
         slope = torch.stack([_dot(gradients, d) for d in basis])
         images = torch.stack(
             [
@@ -137,23 +163,45 @@ class ModelStep(StepRule):
         model = images @ images.mT / columns[0].count[1]
         norms = torch.stack([torch.stack([_dot(a, b) for b in basis]) for a in basis])
         model = (model + damping * norms).double()
-        ridge = 1e-10 * model.diagonal().amax().clamp_min(1e-30)
-        weights = -torch.linalg.solve(
-            model + ridge * torch.eye(len(basis), dtype=model.dtype, device=model.device),
-            slope.double(),
+        slope = slope.double()
+        weights = _minimiser(model, slope)
+        if last is not None and abs(float(weights[-1])) > self.momentum_limit:
+            mu = weights[-1].clamp(-self.momentum_limit, self.momentum_limit)
+            alpha = _minimiser(model[:-1, :-1], slope[:-1] + mu * model[:-1, -1])
+            weights = torch.cat([alpha, mu.unsqueeze(0)])
+        cap = _cap(float(slope @ weights), limit)
+        weights = cap * weights
+        factors = weights.to(gradients[0].dtype)
+        moves = [
+            torch.tensordot(factors, torch.stack(parts), dims=1)
+            for parts in zip(*basis, strict=True)
+        ]
+        momentum = weights[-1] if last is not None else weights.new_zeros(())
+        return Proposal(
+            moves,
+            weights[: len(directions)].sum(),
+            momentum,
+            slope @ weights,
+            weights @ model @ weights,
+            cap,
         )
-        if last is not None:
-            mu = weights[1].clamp(-self.momentum_limit, self.momentum_limit)
-            alpha = -(slope[0].double() + model[0, 1] * mu) / (model[0, 0] + ridge)
-            weights = torch.stack([alpha, mu])
-        curvature = weights @ model @ weights
-        change = slope.double() @ weights
-        weights = weights.to(slope.dtype)
-        moves = [weights[0] * d for d in directions]
-        if last is not None:
-            moves = [m + weights[1] * v for m, v in zip(moves, last, strict=True)]
-        momentum = weights[1] if last is not None else weights.new_zeros(())
-        return Proposal(moves, weights[0], momentum, change, curvature)
+
+
+def _minimiser(model: Tensor, slope: Tensor) -> Tensor:
+    """Minimise `slope' c + 1/2 c' model c`; directions may be zero or depend on each other."""
+    diagonal = model.diagonal()
+    scale = torch.where(diagonal > 0, diagonal.clamp_min(1e-200).rsqrt(), 0.0)
+    scaled = scale[:, None] * model * scale
+    eye = torch.eye(len(slope), dtype=model.dtype, device=model.device)
+    return -scale * torch.linalg.solve(scaled + 1e-9 * eye, scale * slope)
+
+
+def _cap(slope: float, limit: StepLimit) -> float:
+    """Give the fraction of a move whose promise stays within the room."""
+    promise = 0.5 * limit.lr * abs(slope)
+    if limit.room is None or promise <= limit.room:
+        return 1.0
+    return max(limit.room, 0.0) / promise
 
 
 def _dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
