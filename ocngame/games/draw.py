@@ -30,30 +30,39 @@ def draw_game(game: "GameGraph", path: str | PathLike[str]) -> None:
     stages = game.stages
     columns = min(len(stages), _PER_ROW)
     rows = -(-len(stages) // _PER_ROW)
-    figure = Figure(figsize=(max(6.0, 1.35 * columns), 0.9 + _ROW_HEIGHT * 0.8 * rows), dpi=130)
+    places = {stage.name: _place(stage.index) for stage in stages}
+    above = 1.7 if any(_skips(places[a], places[b]) for a, b in game.graph.edges()) else 1.0
+    height = _ROW_HEIGHT * (rows - 1) + 0.6 + above
+    figure = Figure(figsize=(max(6.0, 1.35 * columns), 0.85 * height), dpi=130)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
     colours = {player.name: _PALETTE[i % len(_PALETTE)] for i, player in enumerate(game.players)}
-    places = {stage.name: _place(stage.index) for stage in stages}
     for source, target, data in game.graph.edges(data=True):
-        _draw_edge(axes, places[source], places[target], data.get("shape"))
+        ends = game.stages_by_name[source].index, game.stages_by_name[target].index
+        skip = ends[1] - ends[0] > 1
+        _draw_edge(axes, places[source], places[target], data.get("shape"), skip)
     for stage in stages:
         _draw_stage(axes, stage, places[stage.name], colours)
     axes.set_xlim(-0.7, columns - 0.3)
-    axes.set_ylim(-_ROW_HEIGHT * (rows - 1) - 0.9, 1.7)
+    axes.set_ylim(above - height, above)
     axes.axis("off")
     acting = len(game.control_stages)
     axes.set_title(
         f"{acting} stages with a control, {len(game.players)} "
         f"player{'s' if len(game.players) != 1 else ''}; grey: nobody acts",
         fontsize=9,
-        y=0.94,
+        y=1.0 - 0.3 / height,
     )
     figure.savefig(path)
 
 
 def _place(index: int) -> tuple[float, float]:
     return float(index % _PER_ROW), -_ROW_HEIGHT * (index // _PER_ROW)
+
+
+def _skips(start: tuple[float, float], end: tuple[float, float]) -> bool:
+    """Whether an edge does not lead to the place beside it."""
+    return start[1] != end[1] or end[0] - start[0] > 1
 
 
 def _draw_stage(axes, stage: Stage, place: tuple[float, float], colours: dict[str, str]) -> None:
@@ -85,9 +94,10 @@ def _draw_edge(
     start: tuple[float, float],
     end: tuple[float, float],
     shape: tuple[int, ...] | None,
+    skip: bool,
 ) -> None:
     (x0, y0), (x1, y1) = start, end
-    neighbour = y0 == y1 and x1 - x0 <= 1
+    neighbour = not _skips(start, end)
     if neighbour:
         tail, head, bend = (x0 + 0.36, y0), (x1 - 0.36, y1), 0.0
     elif y0 == y1:
@@ -101,8 +111,8 @@ def _draw_edge(
             connectionstyle=f"arc3,rad={bend}",
             arrowstyle="-|>",
             mutation_scale=8,
-            linewidth=1.0 if neighbour else 1.6,
-            color="#555555" if neighbour else "#bb5566",
+            linewidth=1.6 if skip else 1.0,
+            color="#bb5566" if skip else "#555555",
             zorder=2,
         )
     )

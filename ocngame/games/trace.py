@@ -88,6 +88,11 @@ def trace_module(module: nn.Module, example: Tensor | None) -> fx.GraphModule:
     Raises:
         UnsupportedModuleError: if the module cannot be traced (data-dependent control flow).
     """
+    if isinstance(module, nn.Linear):
+        raise UnsupportedModuleError(
+            "model: expected a module made of layers, got a Linear layer alone; "
+            "put it into nn.Sequential"
+        )
     try:
         traced = fx.symbolic_trace(module)
     except (TraceError, TypeError, ValueError, RuntimeError) as error:

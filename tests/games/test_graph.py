@@ -85,6 +85,7 @@ class Branching(nn.Module):
         (nn.Sequential(nn.Linear(4, 4), nn.Softmax(dim=1)), "'1'.*Softmax"),
         (nn.Sequential(nn.Tanh()), "no stage with a control"),
         (Branching(), "cannot be traced"),
+        (nn.Linear(4, 2), "a Linear layer alone; put it into nn.Sequential"),
     ],
 )
 def test_unsupported_models_are_named(model, named):
