@@ -1,12 +1,13 @@
 """Checkpoints that a kill at any time cannot spoil.
 
-A checkpoint is written to a temporary file, brought to the disk, and only then put in place; the one
-before it is kept under a second name. Whatever moment the process ends at, one whole checkpoint is
-there. Reading checks every byte (the checksums of the zip format) and falls back to the older one.
+A checkpoint is written to a temporary file, brought to the disk, and only then put in place; the
+one before it is kept under a second name. Whenever the process ends, one whole checkpoint is there.
+Reading checks every byte (the checksums of the zip format) and falls back to the older one.
 """
 
 import logging
 import os
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def write_checkpoint(folder: Path, content: dict[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     if (folder / CURRENT).exists():
-        os.replace(folder / CURRENT, folder / PREVIOUS)
+        (folder / CURRENT).replace(folder / PREVIOUS)
     replace_file(temporary, folder / CURRENT)
 
 
@@ -47,7 +48,7 @@ def replace_file(temporary: Path, final: Path) -> None:
         temporary: The finished file, in the same folder.
         final: Its place.
     """
-    os.replace(temporary, final)
+    temporary.replace(final)
     descriptor = os.open(final.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -93,5 +94,7 @@ def _read(path: Path) -> dict[str, Any]:
     except zipfile.BadZipFile as error:
         size = path.stat().st_size
         raise CheckpointError(f"{path.name} is truncated or damaged ({size} bytes)") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path.name} has something else than plain data in it") from error
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise CheckpointError(f"{path.name} cannot be read ({error})") from error

@@ -180,6 +180,7 @@ def config_from_dict(settings: dict[str, Any]) -> SupervisedConfig:
     nested = {"ocnopt": OCNOptSettings, "adam": AdamSettings, "sgd": SGDSettings}
     try:
         parts = {name: kind(**settings[name]) for name, kind in nested.items()}
-        return SupervisedConfig(**{**settings, **parts})
+        order = {"optimizers": tuple(settings["optimizers"])}
+        return SupervisedConfig(**{**settings, **parts, **order})
     except (KeyError, TypeError) as error:
         raise InvalidInputError(f"config: expected the settings of a run ({error})") from error

@@ -4,7 +4,7 @@ import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -111,12 +111,10 @@ class OCNOptContender(Contender):
             settings: Settings of OCNOpt.
         """
         super().__init__("ocnopt", model)
-        feedback = Feedback(settings.feedback)
-        config = (
-            OCNOptConfig(feedback=feedback, curvature=DampingMetric())
-            if feedback is Feedback.EXACT
-            else OCNOptConfig(feedback=feedback)
-        )
+        config = OCNOptConfig(feedback=Feedback(settings.feedback))
+        if config.feedback is Feedback.EXACT:
+            # An average of gradients leaves the span of the columns, where only lambda acts.
+            config = replace(config, curvature=DampingMetric(), gradient_decay=0.0)
         self.optimizer = OCNOpt(
             model, lr=settings.lr, weight_decay=settings.weight_decay, config=config
         )

@@ -153,7 +153,7 @@ def _read_file(path: Path) -> Arrays:
     if not path.is_file():
         raise InvalidInputError(f"data: expected a file, got {path}, which is not there")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = dict(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidInputError(f"data {path}: expected a .npz file ({error})") from error
@@ -184,14 +184,13 @@ def _checked(data: str, suffix: str, x: NDArray, y: NDArray) -> tuple[NDArray, N
 
 def _split(data: str, x: NDArray, y: NDArray, test_fraction: float, seed: int) -> Arrays:
     try:
-        return tuple(
-            train_test_split(x, y, test_size=test_fraction, stratify=y, random_state=seed)
-        )
+        parts = train_test_split(x, y, test_size=test_fraction, stratify=y, random_state=seed)
     except ValueError as error:
         raise InvalidInputError(
             f"data {data}: expected enough samples of every class to hold out "
             f"{test_fraction:.0%} ({error})"
         ) from error
+    return tuple(np.asarray(part) for part in parts)
 
 
 def _count_classes(data: str, y: NDArray) -> int:

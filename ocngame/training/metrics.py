@@ -103,10 +103,8 @@ def read_metrics(path: Path) -> list[MetricsRow]:
     for line in path.read_text().split("\n")[:-1]:
         values = json.loads(line)
         details = {name: _number(value) for name, value in values.pop("details").items()}
-        floats = {
-            name: _number(value) if value is None else value for name, value in values.items()
-        }
-        rows.append(MetricsRow(**floats, details=details))
+        numbers = {name: math.nan for name, value in values.items() if value is None}
+        rows.append(MetricsRow(**(values | numbers), details=details))
     return rows
 
 

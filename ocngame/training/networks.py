@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -74,11 +75,7 @@ def build_network(
         act = _ACTIVATIONS[activation]
         if model == "mlp":
             sizes = [features] + [width] * depth
-            layers = [
-                layer
-                for i, o in zip(sizes[:-1], sizes[1:], strict=True)
-                for layer in (nn.Linear(i, o), act())
-            ]
+            layers = [layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), act())]
             return nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
         if model == "residual":
             blocks = [Residual(width, act) for _ in range(depth)]

@@ -82,7 +82,7 @@ class RunFolder:
             draft.write_json(draft.config, settings)
             fill(draft)
             temporary.chmod(0o755)
-            os.replace(temporary, path)
+            temporary.replace(path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

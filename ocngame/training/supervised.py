@@ -5,7 +5,6 @@ batches and random layers draw from generators seeded by the number of epoch and
 resumed from a checkpoint is therefore bitwise equal to one that was never stopped.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from ocngame.errors import CheckpointError, InvalidInputError
 from ocngame.games import GameGraph
 from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
 from ocngame.training.config import SupervisedConfig, config_from_dict
-from ocngame.training.contenders import Contender, make_contenders
+from ocngame.training.contenders import make_contenders
 from ocngame.training.curves import draw_curves
 from ocngame.training.datasets import LabelledData, load_data
 from ocngame.training.metrics import MetricsLog, MetricsRow, read_metrics
@@ -115,7 +114,7 @@ class SupervisedJob:
         ).to(device)
         self.data = data.to(device)
         self.steps_per_epoch = samples // config.batch_size
-        self.game = GameGraph.from_module(network, self.data.x_train[:2], players="stage")
+        self.game = GameGraph.from_module(network, self.data.x_train[:2], players="single")
         self._check_output(network)
         self.contenders = make_contenders(config, network, self.total_steps)
         self.step = 0
@@ -268,8 +267,7 @@ class SupervisedJob:
         where = f"{self.folder.path if self.folder else 'checkpoint'}"
         if content.get("format") != _FORMAT:
             raise CheckpointError(
-                f"{where}: expected a checkpoint of format {_FORMAT}, got "
-                f"{content.get('format')!r}"
+                f"{where}: expected a checkpoint of format {_FORMAT}, got {content.get('format')!r}"
             )
         saved = content["config"]
         changed = [n for n, value in self.config.as_dict().items() if saved.get(n) != value]
