@@ -19,11 +19,14 @@ class TrainSupervised:
     config.json, metrics.jsonl, checkpoint.pt, curves.png and game.png.
 
     Attributes:
-        out: Run folder to make (default: runs/supervised-DATA-TIME).
+        out: Run folder to make.
         config: Settings of the run.
     """
 
-    out: Path | None = None
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/supervised-DATA-TIME)"),
+    ] = None
     config: Annotated[SupervisedConfig, tyro.conf.arg(name="")] = field(
         default_factory=SupervisedConfig
     )

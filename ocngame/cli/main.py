@@ -6,7 +6,8 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -30,10 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True)
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        command = parse(arguments or ["--help"])
-        handler = RichHandler(console=errors, show_time=False, show_path=False)
-        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
-        _run(command)
+        with _logging(errors):
+            _run(parse(arguments or ["--help"]))
     except (UsageError, InvalidInputError, UnsupportedModuleError) as error:
         _say(errors, error)
         return 2
@@ -57,5 +56,17 @@ def _run(command: TrainSupervised | Resume | Evaluate) -> None:
             supervised.evaluate_run(command.run)
 
 
+@contextmanager
+def _logging(console: Console) -> Iterator[None]:
+    """Show the library's warnings while a command runs."""
+    logger = logging.getLogger("ocngame")
+    handler = RichHandler(console=console, show_time=False, show_path=False)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 def _say(console: Console, error: Exception) -> None:
-    console.print(f"ocngame: {error}", style="bold red", markup=False, highlight=False)
+    console.print(f"ocngame: {error}", style="bold red", markup=False, soft_wrap=True)

@@ -43,11 +43,11 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
         UsageError: if an option has a value that the settings refuse.
     """
     train = SubcommandApp()
-    train.command(TrainSupervised, name="supervised")
+    train.command(name="supervised")(TrainSupervised)
     app = SubcommandApp()
     app.command(train, name="train", help="Train players.")
-    app.command(Resume, name="resume")
-    app.command(Evaluate, name="evaluate")
+    app.command(name="resume")(Resume)
+    app.command(name="evaluate")(Evaluate)
     return app.cli(
         prog="ocngame",
         description="Networks and trajectories as dynamic games. "
@@ -99,4 +99,5 @@ def _letting_through(cls: Callable[..., Any]) -> Callable[..., Any]:
         except OcnGameError as error:
             raise UsageError(str(error)) from error
 
+    make.__doc__ = cls.__doc__
     return make

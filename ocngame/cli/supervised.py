@@ -11,7 +11,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
@@ -96,12 +95,10 @@ def _headline(job: SupervisedJob) -> str:
 
 def _show_steps(job: SupervisedJob, console: Console) -> None:
     progress = Progress(
-        TextColumn("step"),
         MofNCompleteColumn(),
-        BarColumn(),
-        TimeElapsedColumn(),
+        BarColumn(bar_width=16),
         TimeRemainingColumn(),
-        TextColumn("loss {task.fields[losses]}"),
+        TextColumn("loss: {task.fields[losses]}"),
         console=console,
     )
     with progress:
@@ -113,15 +110,15 @@ def _show_steps(job: SupervisedJob, console: Console) -> None:
 
 
 def _losses(rows: Sequence[MetricsRow]) -> str:
-    return "  ".join(f"{LABELS[row.optimizer].split()[0]} {row.train_loss:.2g}" for row in rows)
+    return "  ".join(f"{row.optimizer} {row.train_loss:.1e}" for row in rows)
 
 
 def _table(job: SupervisedJob) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), caption=_caption(job))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, caption=_caption(job))
     table.add_column("optimizer", no_wrap=True)
-    target = f"steps to loss {job.config.target_loss:g}"
-    for name in ("train loss", "test accuracy", "steps", target, "/ Adam", "CPU s", "/ Adam"):
-        table.add_column(name, justify="right")
+    target = f"steps to\nloss {job.config.target_loss:g}"
+    for name in ("train\nloss", "test\naccuracy", "steps", target, "/ Adam", "CPU s", "/ Adam"):
+        table.add_column(name, justify="right", no_wrap=True)
     adam = next((c for c in job.contenders if c.name == "adam"), None)
     for contender in job.contenders:
         found = evaluate(contender.model, job.data)
