@@ -23,7 +23,9 @@ Z_u'` and the minimiser is `y = [1; (I + v_xx G)^{-1} (v_x + v_xx (s - b))]` wit
 of Phi; over the stacked batch the recursion then is the exact damped Gauss-Newton step of all
 stages jointly. If M already stands for all of `Q_uu` (Kronecker, diagonal, ...), the minimiser is
 `y = [1; v_x + v_xx s]`; with one column and per sample this is the scalar recursion
-`b_t = b_{t+1} (1 - b_{t+1} g' M^{-1} g)` of rank-one differential dynamic programming.
+`b_t = b_{t+1} (1 - b_{t+1} g' M^{-1} g)` of rank-one differential dynamic programming. Where M does
+not majorise the sample's own curvature, v_xx loses its sign; its negative part is removed before it
+is used, as it would otherwise grow from stage to stage.
 """
 
 from dataclasses import dataclass
@@ -62,28 +64,28 @@ class SampleSpaceStage:
         one = torch.ones_like(value.v_x[..., :1])
         gram = self.gram.unsqueeze(-3)
         columns = gram[..., :, 1:]
-        mixed = columns @ value.v_xx
+        v_xx = value.v_xx if self.exact else project_psd(value.v_xx)
+        mixed = columns @ v_xx
         q_uu = gram + mixed @ columns.mT if self.exact else gram
         return QExpansion(
             q=value.v,
             q_x=value.v_x,
             q_u=-(gram @ torch.cat([one, value.v_x], -1).unsqueeze(-1)).squeeze(-1),
-            q_xx=value.v_xx,
+            q_xx=v_xx,
             q_ux=-mixed,
             q_uu=q_uu.expand_as(gram),
         )
 
-    def solve(self, q: QExpansion) -> tuple[AffinePolicy, Tensor]:
-        """Give the policy y(s), and the number of negative curvatures that had to be removed.
+    def solve(self, q: QExpansion) -> tuple[AffinePolicy, None]:
+        """Give the policy y(s); existence is not in question here.
 
         Args:
             q: Expansion from `expand`.
 
         Returns:
-            The policy with feedforward (..., 1 + r) and feedback (..., 1 + r, r), and a count.
+            The policy with feedforward (..., 1 + r) and feedback (..., 1 + r, r).
         """
         w, core = q.q_x[..., 0, :], q.q_xx[..., 0, :, :]
-        removed = torch.zeros((), dtype=torch.long, device=w.device)
         if self.exact:
             inner, b = self.gram[..., 1:, 1:], self.gram[..., 1:, 0]
             eye = torch.eye(core.shape[-1], dtype=core.dtype, device=core.device)
@@ -92,14 +94,13 @@ class SampleSpaceStage:
             solved = torch.linalg.solve(eye + core @ inner, joint)
             start, gain = solved[..., 0], solved[..., 1:]
         else:
-            gain, removed = project_psd(core)
-            start = w
+            start, gain = w, core
         first = torch.ones_like(start[..., :1])
         border = torch.zeros_like(gain[..., :1, :])
         policy = AffinePolicy(
             feedforward=torch.cat([first, start], dim=-1), feedback=torch.cat([border, gain], -2)
         )
-        return policy, removed
+        return policy, None
 
 
 def terminal_value(shape: tuple[int, ...], columns: int, like: Tensor) -> ValueExpansion:

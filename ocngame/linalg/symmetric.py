@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["damped_inverse", "project_psd", "symmetrise"]
+__all__ = ["count_negative", "damped_inverse", "project_psd", "symmetrise"]
 
 
 def symmetrise(matrix: Tensor) -> Tensor:
@@ -41,25 +41,39 @@ def damped_inverse(matrix: Tensor, damping: Tensor | float) -> Tensor:
     return ((vectors / values.clamp_min(floor).unsqueeze(-2)) @ vectors.mT).to(matrix.dtype)
 
 
-def project_psd(matrix: Tensor) -> tuple[Tensor, Tensor]:
+def project_psd(matrix: Tensor) -> Tensor:
     """Project symmetric matrices on the positive semi-definite cone.
 
     Args:
         matrix: Symmetric matrices, shape (..., n, n).
 
     Returns:
-        The projections, and the number of negative eigenvalues removed (a scalar tensor).
+        The projections; a matrix without negative eigenvalues is left as it is.
     """
     if matrix.shape[-1] == 1:
-        negative = matrix < 0
-        return matrix.clamp_min(0), negative.sum()
-    _, failed = torch.linalg.cholesky_ex(matrix)
-    if not bool(failed.any()):
-        return matrix, failed.sum()
+        return matrix.clamp_min(0)
+    if not bool(torch.linalg.cholesky_ex(matrix).info.any()):
+        return matrix
     values, vectors = torch.linalg.eigh(matrix)
-    rounding = matrix.shape[-1] * torch.finfo(matrix.dtype).eps
-    tolerance = -rounding * values.abs().amax(-1, keepdim=True)
-    negative = values < tolerance
     projected = (vectors * values.clamp_min(0).unsqueeze(-2)) @ vectors.mT
-    touched = negative.any(-1)[..., None, None]
-    return torch.where(touched, projected, matrix), negative.sum()
+    touched = _negative(values).any(-1)[..., None, None]
+    return torch.where(touched, projected, matrix)
+
+
+def count_negative(matrix: Tensor) -> Tensor:
+    """Count eigenvalues that are negative by more than rounding.
+
+    Args:
+        matrix: Symmetric matrices, shape (..., n, n).
+
+    Returns:
+        The number over all matrices, a scalar tensor.
+    """
+    if not bool(torch.linalg.cholesky_ex(matrix).info.any()):
+        return torch.zeros((), dtype=torch.long, device=matrix.device)
+    return _negative(torch.linalg.eigvalsh(matrix)).sum()
+
+
+def _negative(values: Tensor) -> Tensor:
+    rounding = values.shape[-1] * torch.finfo(values.dtype).eps
+    return values < -rounding * values.abs().amax(-1, keepdim=True)

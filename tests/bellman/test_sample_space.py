@@ -4,7 +4,12 @@ import torch
 from torch import Tensor
 
 from ocngame.bellman import SampleSpaceStage, backward_pass, terminal_value
-from ocngame.curvature import DiagonalOperator, FullOperator, KroneckerOperator
+from ocngame.curvature import (
+    DiagonalOperator,
+    FullOperator,
+    IdentityOperator,
+    KroneckerOperator,
+)
 from ocngame.linalg import OuterColumns
 from ocngame.solvers.ocnopt.directions import per_sample_game, stacked_game
 
@@ -66,6 +71,19 @@ def test_negative_curvature_is_removed_and_counted():
     assert all(bool(torch.isfinite(move).all()) for move in directions.moves)
 
 
+def test_values_stay_bounded_where_the_metric_is_far_too_small():
+    """With the negative part of v_xx left in, products of it would grow from stage to stage."""
+    generator = torch.Generator().manual_seed(6)
+    columns = random_columns(4, generator, 30.0)
+    small = [IdentityOperator(1e-3)] * STAGES
+    game = per_sample_game(random_columns(1, generator, 30.0), columns, small)
+    result = backward_pass(game.stages, terminal_value((SAMPLES,), 4, columns[0].left))
+    for policy in result.policies:
+        gain = policy.feedback[:, 1:]
+        assert float(torch.linalg.eigvalsh(gain).max()) <= 1 + 1e-9
+        assert float(torch.linalg.eigvalsh(gain).min()) >= -1e-9
+
+
 def test_exact_value_is_the_inverse_sum_of_grams():
     """C_t^-1 = I + sum_{s >= t} G_s."""
     generator = torch.Generator().manual_seed(2)
@@ -122,7 +140,6 @@ def test_structured_metric_equals_its_dense_twin():
 def test_last_stage_without_state_is_open_loop():
     gram = torch.tensor([[2.0, 0.5], [0.5, 1.0]], dtype=torch.float64)
     stage = SampleSpaceStage(gram=gram, exact=False)
-    policy, removed = stage.solve(stage.expand(terminal_value((), 1, gram)))
-    assert int(removed) == 0
+    policy, _ = stage.solve(stage.expand(terminal_value((), 1, gram)))
     torch.testing.assert_close(policy.feedforward, torch.tensor([1.0, 0.0], dtype=torch.float64))
     torch.testing.assert_close(policy.feedback, torch.tensor([[0.0], [1.0]], dtype=torch.float64))

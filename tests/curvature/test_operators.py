@@ -13,7 +13,7 @@ from ocngame.curvature import (
     IdentityOperator,
     KroneckerOperator,
 )
-from ocngame.linalg import OuterColumns, damped_inverse, project_psd
+from ocngame.linalg import OuterColumns, count_negative, damped_inverse, project_psd
 
 
 def make(kind: str, shape: tuple[int, int], generator: torch.Generator) -> CurvatureOperator:
@@ -99,7 +99,16 @@ def test_damped_inverse_falls_back_where_cholesky_fails():
 
 def test_projection_keeps_what_is_positive_and_counts_what_is_not():
     matrices = torch.stack([torch.eye(2), torch.diag(torch.tensor([1.0, -3.0]))]).double()
-    projected, removed = project_psd(matrices)
-    assert int(removed) == 1
+    projected = project_psd(matrices)
+    assert int(count_negative(matrices)) == 1
+    assert int(count_negative(projected)) == 0
     torch.testing.assert_close(projected[0], matrices[0])
     torch.testing.assert_close(projected[1], torch.diag(torch.tensor([1.0, 0.0])).double())
+
+
+def test_rounding_is_no_negative_curvature():
+    root = torch.randn(30, 10, generator=torch.Generator().manual_seed(0))
+    matrix = root @ root.T
+    assert float(torch.linalg.eigvalsh(matrix).min()) < 0
+    assert int(count_negative(matrix)) == 0
+    assert torch.equal(project_psd(matrix), matrix)

@@ -29,7 +29,7 @@ from ocngame.bellman import (
 )
 from ocngame.curvature import CurvatureOperator
 from ocngame.games.live_rollout import LiveRollout
-from ocngame.linalg import OuterColumns
+from ocngame.linalg import OuterColumns, count_negative
 
 __all__ = ["Directions", "SampleSpaceGame", "open_loop", "per_sample_game", "stacked_game"]
 
@@ -124,7 +124,8 @@ class SampleSpaceGame:
             return step.mT if per_sample else step.flatten() * samples**-0.5
 
         forward_sweep(result.policies, advance, like.new_zeros(*batch, size))
-        return Directions(moves, torch.stack(result.certificates).sum())
+        inner = [count_negative(value.v_xx) for value in result.values[1:-1]]
+        return Directions(moves, torch.stack(inner).sum() if inner else None)
 
     def control_policies(self, policies: Sequence[AffinePolicy]) -> list[AffinePolicy]:
         """Express stacked policies in control coordinates; parameter-sized, for small games.
