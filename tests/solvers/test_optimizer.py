@@ -19,6 +19,7 @@ from ocngame.solvers.ocnopt import (
     Feedback,
     FixedDamping,
     FixedStep,
+    HeldOutDamping,
     LevenbergMarquardt,
     ModelStep,
     OCNOpt,
@@ -196,13 +197,59 @@ def test_rollout_sweep_tends_to_the_linear_one_for_small_moves():
     assert 0 < gaps[1] < 0.02 * gaps[0]
 
 
-def test_damping_follows_the_reduction_ratio():
-    rule = LevenbergMarquardt(start=1.0, every=5, factor=0.9)
-    assert rule.adjusted(1.0, 0.9) == pytest.approx(0.9**5)
-    assert rule.adjusted(1.0, 0.5) == 1.0
-    assert rule.adjusted(1.0, 0.1) == pytest.approx(0.9**-5)
+@pytest.mark.parametrize(
+    ("kind", "low", "high"), [(LevenbergMarquardt, 0.25, 0.75), (HeldOutDamping, 0.25, 0.5)]
+)
+def test_damping_follows_the_reduction_ratio(kind, low, high):
+    rule = kind(start=1.0, every=5, factor=0.9)
+    assert rule.adjusted(1.0, high + 0.01) == pytest.approx(0.9**5)
+    assert rule.adjusted(1.0, 0.5 * (low + high)) == 1.0
+    assert rule.adjusted(1.0, low - 0.01) == pytest.approx(0.9**-5)
     assert rule.adjusted(1.0, float("nan")) == pytest.approx(0.9**-5)
-    assert rule.adjusted(rule.low, 0.9) == rule.low
+    assert rule.adjusted(rule.least, 2.0) == rule.least
+    assert rule.adjusted(rule.most, 0.0) == rule.most
+    assert [rule.measures(step) for step in range(6)] == [True, *[False] * 4, True]
+
+
+def test_held_out_ratio_is_that_of_the_next_batch():
+    model, older = network(), network()
+    opt = OCNOpt(model)
+    last = None
+    for x, y in batches(6):
+        now = nn.functional.cross_entropy(model(x), y).item()
+        old = nn.functional.cross_entropy(older(x), y).item()
+        older.load_state_dict(model.state_dict())
+        info = opt.step(x, y)
+        if last is None:
+            assert info.ratio != info.ratio
+        else:
+            assert info.ratio == pytest.approx((now - old) / last.predicted, rel=1e-9)
+            assert info.damping == opt.config.damping.adjusted(last.damping, info.ratio)
+        last = info
+
+
+def test_on_one_batch_both_rules_measure_the_same():
+    ratios = []
+    for kind in (LevenbergMarquardt, HeldOutDamping):
+        opt = OCNOpt(network(), config=OCNOptConfig(damping=kind(every=1, least=0.03, most=0.03)))
+        x, y = next(iter(batches(1)))
+        ratios.append([opt.step(x, y).ratio for _ in range(6)])
+    assert ratios[0][:-1] == pytest.approx(ratios[1][1:], rel=1e-6)
+
+
+def test_judging_leaves_the_controls_bitwise_as_they_are():
+    """With bounds that leave lambda no room, it is the path of a fixed lambda."""
+    moved = []
+    for damping in (
+        HeldOutDamping(start=0.1, least=0.1, most=0.1),
+        FixedDamping(damping=0.1),
+    ):
+        model = network(torch.float32)
+        opt = OCNOpt(model, config=OCNOptConfig(damping=damping))
+        for x, y in batches(8, torch.float32):
+            opt.step(x, y)
+        moved.append(weights(model))
+    assert torch.equal(moved[0], moved[1])
 
 
 @pytest.mark.parametrize(

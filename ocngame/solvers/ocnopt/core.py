@@ -1,5 +1,6 @@
 """The functional core of OCNOpt: one step from a recorded rollout to control moves."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -46,11 +47,15 @@ class SolverState:
         stages: One state per control stage.
         step: Number of accepted steps.
         damping: lambda.
+        predicted: Change of the batch loss that the last move promised, NaN without a model.
+        scale: Learning rate at which the last move was made.
     """
 
     stages: list[StageState] = field(default_factory=list)
     step: int = 0
     damping: float = 1.0
+    predicted: float = math.nan
+    scale: float = 1.0
 
 
 def init_state(config: OCNOptConfig, rollout: Rollout) -> SolverState:

@@ -1,23 +1,50 @@
 r"""Damping rules: a constant, or Levenberg-Marquardt by the reduction ratio.
 
-With a step predicted to change the batch loss by `m < 0` and the loss on the same batch measured
-after the step, the ratio is `rho = (loss_after - loss_before) / m`. Every `every` steps
+A step predicted to change the batch loss by `m < 0` is judged by the ratio `rho = change / m` of
+the measured to the predicted change. Every `every` steps
 
-    rho > 3/4: lambda <- lambda * factor^every,     rho < 1/4: lambda <- lambda / factor^every
+    rho > high: lambda <- lambda * factor^every,     rho < low: lambda <- lambda / factor^every
 
-(Martens & Grosse, 1503.05671, section 6.5).
+* `LevenbergMarquardt` measures on the batch of the step itself (Martens & Grosse, 1503.05671,
+  section 6.5). Where a batch holds fewer samples than are needed to fix the controls, every step
+  keeps its promise on its own batch, and lambda falls whatever the step does to the other samples.
+* `HeldOutDamping` measures on the next batch, which the step has not seen: the loss there after the
+  step is known from the next rollout, the one before it costs a forward pass with the last move
+  taken back. On one batch for ever the two rules agree, one step apart.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
 
 from ocngame._checks import in_range, integer, positive
 
-__all__ = ["DampingRule", "FixedDamping", "LevenbergMarquardt"]
+__all__ = ["DampingRule", "FixedDamping", "HeldOutDamping", "Judge", "LevenbergMarquardt"]
+
+
+class Judge(StrEnum):
+    """On which batch a step is judged.
+
+    Attributes:
+        NOBODY: On none.
+        SAME_BATCH: On the batch that the step was made for.
+        NEXT_BATCH: On the batch of the next step.
+    """
+
+    NOBODY = "nobody"
+    SAME_BATCH = "same_batch"
+    NEXT_BATCH = "next_batch"
 
 
 class DampingRule(ABC):
-    """Chooses lambda from step to step."""
+    """Chooses lambda from step to step.
+
+    Attributes:
+        judge: The batch that `adjusted` wants the reduction ratio of.
+    """
+
+    judge: ClassVar[Judge]
 
     @property
     @abstractmethod
@@ -26,7 +53,7 @@ class DampingRule(ABC):
 
     @abstractmethod
     def measures(self, step: int) -> bool:
-        """Say whether the loss must be measured again after this step."""
+        """Say whether the step made as number `step`, from 0, is judged."""
 
     @abstractmethod
     def adjusted(self, damping: float, ratio: float) -> float:
@@ -40,6 +67,8 @@ class FixedDamping(DampingRule):
     Attributes:
         damping: lambda.
     """
+
+    judge: ClassVar[Judge] = Judge.NOBODY
 
     damping: float = 1e-3
 
@@ -63,29 +92,27 @@ class FixedDamping(DampingRule):
 
 @dataclass(frozen=True, kw_only=True)
 class LevenbergMarquardt(DampingRule):
-    """lambda by the reduction ratio.
+    """lambda by the reduction ratio on the step's own batch.
 
     Attributes:
         start: First lambda.
         every: Steps between measurements, each of which costs one forward pass.
         factor: Change per step, in (0, 1).
-        low: Least lambda. Batches that are fitted perfectly would lower lambda for ever.
-        high: Largest lambda.
+        least: Least lambda.
+        most: Largest lambda.
     """
 
+    judge: ClassVar[Judge] = Judge.SAME_BATCH
+
     start: float = 0.03
-    every: int = 1
-    factor: float = 0.9
-    low: float = 1e-2
-    high: float = 1e8
+    every: int = 5
+    factor: float = 0.95
+    least: float = 1e-8
+    most: float = 1e8
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        positive("start", self.start)
-        integer("every", self.every, low=1)
-        in_range("factor", self.factor, low=0.0, high=1.0, low_open=True, high_open=True)
-        positive("low", self.low)
-        in_range("high", self.high, low=self.low, high=float("inf"))
+        _check(self)
 
     @property
     def initial(self) -> float:
@@ -93,14 +120,71 @@ class LevenbergMarquardt(DampingRule):
         return self.start
 
     def measures(self, step: int) -> bool:
-        """Say whether `step` (counted from 0) is due."""
+        """Say whether `step` is due."""
         return step % self.every == 0
 
     def adjusted(self, damping: float, ratio: float) -> float:
-        """Raise or lower lambda."""
-        change = self.factor**self.every
-        if ratio > 0.75:
-            damping *= change
-        elif not ratio >= 0.25:
-            damping /= change
-        return min(max(damping, self.low), self.high)
+        """Lower lambda above a ratio of 3/4, raise it below 1/4."""
+        return _adjusted(self, damping, ratio, low=0.25, high=0.75)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutDamping(DampingRule):
+    """lambda by the reduction ratio on the next step's batch.
+
+    Attributes:
+        start: First lambda.
+        every: Steps between measurements, each of which costs one forward pass.
+        factor: Change per step, in (0, 1).
+        least: Least lambda.
+        most: Largest lambda.
+    """
+
+    judge: ClassVar[Judge] = Judge.NEXT_BATCH
+
+    start: float = 0.03
+    every: int = 1
+    factor: float = 0.95
+    least: float = 1e-4
+    most: float = 1e8
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        _check(self)
+
+    @property
+    def initial(self) -> float:
+        """The first lambda."""
+        return self.start
+
+    def measures(self, step: int) -> bool:
+        """Say whether `step` is due."""
+        return step % self.every == 0
+
+    def adjusted(self, damping: float, ratio: float) -> float:
+        """Lower lambda above a ratio of 1/2, raise it below 1/4."""
+        return _adjusted(self, damping, ratio, low=0.25, high=0.5)
+
+
+def _check(rule: LevenbergMarquardt | HeldOutDamping) -> None:
+    positive("start", rule.start)
+    integer("every", rule.every, low=1)
+    in_range("factor", rule.factor, low=0.0, high=1.0, low_open=True, high_open=True)
+    positive("least", rule.least)
+    in_range("most", rule.most, low=rule.least, high=float("inf"))
+
+
+def _adjusted(
+    rule: LevenbergMarquardt | HeldOutDamping,
+    damping: float,
+    ratio: float,
+    *,
+    low: float,
+    high: float,
+) -> float:
+    change = rule.factor**rule.every
+    if ratio > high:
+        damping *= change
+    elif not ratio >= low:
+        damping /= change
+    return min(max(damping, rule.least), rule.most)

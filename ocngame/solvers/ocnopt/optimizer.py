@@ -2,8 +2,9 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from ocngame.games.live_rollout import LiveRollout
 from ocngame.games.rollout import Rollout, record_rollout
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.core import SolverState, StageState, init_state, propose_move
+from ocngame.solvers.ocnopt.damping import Judge
 from ocngame.solvers.ocnopt.steps import StepLimit
 
 __all__ = ["OCNOpt", "StepInfo"]
@@ -36,7 +38,8 @@ class StepInfo:
         cap: Fraction of the move that the bound of the loss allowed.
         damping: lambda used.
         predicted: Change of the batch loss predicted by the model, NaN without a model.
-        ratio: Measured over predicted change, NaN where it was not measured.
+        ratio: Measured over predicted change, of this step on its own batch or of the last step on
+            this batch, as the damping rule asks; NaN where it was not measured.
         removed: Number of negative curvatures removed by the backward pass.
     """
 
@@ -127,6 +130,7 @@ class OCNOpt(torch.optim.Optimizer):
         before = float(loss.detach())
         if not math.isfinite(before):
             return self._refuse(before, state, "loss: expected a finite number")
+        state, ratio = self._judged(state, rollout, before, evaluate)
         lr = self.param_groups[0]["lr"]
         bound = None if self.hessian is None else self.hessian.lower_bound
         try:
@@ -144,16 +148,15 @@ class OCNOpt(torch.optim.Optimizer):
         except NonFiniteError as error:
             return self._refuse(before, state, str(error))
         self._move(rollout, proposal.moves, lr)
-        predicted = ratio = math.nan
-        damping = state.damping
+        predicted = math.nan
         if proposal.slope is not None and proposal.curvature is not None:
             predicted = float(lr * proposal.slope + 0.5 * lr**2 * proposal.curvature)
-            if self.config.damping.measures(state.step) and predicted < 0:
-                with torch.no_grad():
-                    after = float(evaluate()[1])
-                ratio = (after - before) / predicted
-                damping = self.config.damping.adjusted(damping, ratio)
-        self._store(rollout, SolverState(new.stages, new.step, damping))
+        rule, damping = self.config.damping, state.damping
+        if rule.judge is Judge.SAME_BATCH and rule.measures(state.step) and predicted < 0:
+            with torch.no_grad():
+                ratio = (float(evaluate()[1]) - before) / predicted
+            damping = rule.adjusted(damping, ratio)
+        self._store(rollout, SolverState(new.stages, new.step, damping, predicted, lr))
         return StepInfo(
             loss=before,
             accepted=True,
@@ -165,6 +168,28 @@ class OCNOpt(torch.optim.Optimizer):
             ratio=ratio,
             removed=int(directions.removed) if directions.removed is not None else 0,
         )
+
+    def _judged(
+        self,
+        state: SolverState,
+        rollout: Rollout,
+        loss: float,
+        evaluate: Callable[[], tuple[Rollout, Tensor]],
+    ) -> tuple[SolverState, float]:
+        """Judge the last move on this batch, if the damping rule asks for it."""
+        rule = self.config.damping
+        due = rule.judge is Judge.NEXT_BATCH and state.step > 0 and rule.measures(state.step - 1)
+        if not due or not state.predicted < 0:
+            return state, math.nan
+        back = [
+            parameter.detach() - state.scale * part
+            for control, stage in zip(rollout.controls, state.stages, strict=True)
+            if stage.last is not None
+            for parameter, part in zip(control.parameters, control.split(stage.last), strict=True)
+        ]
+        with _replaced([p for c in rollout.controls for p in c.parameters], back), torch.no_grad():
+            ratio = (loss - float(evaluate()[1])) / state.predicted
+        return replace(state, damping=rule.adjusted(state.damping, ratio)), ratio
 
     def _evaluator(self, x: Any, y: Tensor | None) -> Callable[[], tuple[Rollout, Tensor]]:
         stages = self.game.control_stages
@@ -196,7 +221,9 @@ class OCNOpt(torch.optim.Optimizer):
             return init_state(self.config, rollout)
         self.generator.set_state(solver["generator"])
         stages = [_stage_state(self.state[c.parameters[0]]) for c in rollout.controls]
-        return SolverState(stages, solver["step"], solver["damping"])
+        return SolverState(
+            stages, solver["step"], solver["damping"], solver["predicted"], solver["scale"]
+        )
 
     def _store(self, rollout: Rollout, state: SolverState) -> None:
         for control, stage in zip(rollout.controls, state.stages, strict=True):
@@ -210,6 +237,8 @@ class OCNOpt(torch.optim.Optimizer):
         self.state["solver"] = {  # pyright: ignore[reportArgumentType]
             "step": state.step,
             "damping": state.damping,
+            "predicted": state.predicted,
+            "scale": state.scale,
             "generator": self.generator.get_state(),
         }
 
@@ -235,6 +264,19 @@ class OCNOpt(torch.optim.Optimizer):
     def _refuse(self, loss: float, state: SolverState, what: str) -> StepInfo:
         _log.warning("step refused (%s); controls and state are unchanged", what)
         return StepInfo(loss=loss, accepted=False, damping=state.damping)
+
+
+@contextmanager
+def _replaced(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> Iterator[None]:
+    """Let parameters have other values for a while; what autograd has saved of them stays."""
+    kept = [parameter.data for parameter in parameters]
+    try:
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.data = value
+        yield
+    finally:
+        for parameter, value in zip(parameters, kept, strict=True):
+            parameter.data = value
 
 
 def _stage_state(entry: dict[str, Any]) -> StageState:
