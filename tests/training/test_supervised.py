@@ -245,3 +245,15 @@ def test_sgd_is_torchs(tmp_path):
     finish(job)
     expected = torch.cat([p.detach().flatten() for p in model.parameters()])
     assert torch.equal(weights(job)["sgd"], expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_and_resumes(tmp_path):
+    config = replace(SMALL, device="cuda", data="digits")
+    job = SupervisedJob.start(config, tmp_path / "run")
+    losses = [[row.train_loss for row in rows] for rows in itertools.islice(job.run(), 30)]
+    assert all(last < 0.5 * first for first, last in zip(losses[0], losses[-1], strict=True))
+    finish(job)
+    resumed = SupervisedJob.resume(tmp_path / "run")
+    assert all(p.is_cuda for c in resumed.contenders for p in c.model.parameters())
+    assert_same(job, resumed)
