@@ -1,5 +1,6 @@
 """Metrics of a run, one JSON object a line: what each number means, and how they are kept."""
 
+import fcntl
 import json
 import math
 import os
@@ -46,16 +47,21 @@ class MetricsLog:
     """A file of rows that only grows, but for a cut back to a checkpoint."""
 
     def __init__(self, path: Path, size: int = 0):
-        """Open the file and cut it back to a known size.
+        """Open the file for this process alone and cut it back to a known size.
 
         Args:
             path: The file; made if it is not there.
             size: Bytes to keep.
 
         Raises:
-            CheckpointError: if the file is shorter than that.
+            CheckpointError: if the file is shorter than that, or another process writes to it.
         """
         self._file = path.open("ab")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise CheckpointError(f"{path.parent}: another process is going on with it") from error
         found = os.fstat(self._file.fileno()).st_size
         if found < size:
             self._file.close()

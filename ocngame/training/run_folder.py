@@ -67,11 +67,12 @@ class RunFolder:
         Raises:
             InvalidInputError: if there is something at this place, or it cannot be written to.
         """
+        taken = InvalidInputError(
+            f"out: expected a folder that does not exist yet, got {path}; "
+            "choose another, or go on with that run by `ocngame resume`"
+        )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise InvalidInputError(
-                f"out: expected a folder that does not exist yet, got {path}; "
-                "choose another, or go on with that run by `ocngame resume`"
-            )
+            raise taken
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -82,7 +83,10 @@ class RunFolder:
             draft.write_json(draft.config, settings)
             fill(draft)
             temporary.chmod(0o755)
-            temporary.replace(path)
+            try:
+                temporary.replace(path)
+            except OSError as error:
+                raise taken from error
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

@@ -120,6 +120,7 @@ class SupervisedJob:
         self.step = 0
         self.reached: dict[str, int] = {}
         self.folder: RunFolder | None = None
+        self._metrics_size = 0
 
     @property
     def total_steps(self) -> int:
@@ -249,8 +250,6 @@ class SupervisedJob:
                 )
             )
         return rows
-
-    _metrics_size: int = 0
 
     def _checkpoint(self, metrics_size: int) -> dict[str, Any]:
         return {

@@ -115,3 +115,14 @@ def test_metrics_shorter_than_the_checkpoint_says(tmp_path):
     with pytest.raises(CheckpointError, match=r"expected at least 100 bytes.* got 3"):
         MetricsLog(path, 100)
     assert path.read_text() == "{}\n"
+
+
+def test_only_one_process_writes_to_a_run(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path)
+    log.append([row(1)])
+    with pytest.raises(CheckpointError, match="another process is going on with it"):
+        MetricsLog(path)
+    log.close()
+    assert [r.step for r in read_metrics(path)] == [1]
+    MetricsLog(path).close()

@@ -157,6 +157,20 @@ def test_an_earlier_run_is_left_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "run"]
 
 
+def test_a_folder_that_another_process_makes_meanwhile_is_left_whole(tmp_path, monkeypatch):
+    taken = tmp_path / "run" / "theirs"
+
+    def draw(self, path):
+        taken.parent.mkdir()
+        taken.touch()
+
+    monkeypatch.setattr("ocngame.games.GameGraph.draw", draw)
+    monkeypatch.setattr("ocngame.training.run_folder.RunFolder.draw", lambda s, p, d: d(p))
+    with pytest.raises(InvalidInputError, match="out: expected a folder that does not exist yet"):
+        SupervisedJob.start(SMALL, tmp_path / "run")
+    assert list(tmp_path.rglob("*")) == [taken.parent, taken]
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InvalidInputError, match=r"out: .*file"):
