@@ -73,10 +73,12 @@ class KroneckerCurvature(Curvature):
         """Give the damped product with the cached inverses."""
         left_shift, right_shift = split_damping(state["left"], state["right"], damping)
         return KroneckerOperator(
-            _shifted(state["left"], left_shift),
-            _shifted(state["right"], right_shift),
+            state["left"],
+            state["right"],
             state["left_inverse"],
             state["right_inverse"],
+            left_shift,
+            right_shift,
         )
 
 
@@ -165,10 +167,6 @@ def split_damping(left: Tensor, right: Tensor, damping: Tensor | float) -> tuple
     pi = (mean_right / mean_left).sqrt()
     root = torch.as_tensor(damping, dtype=left.dtype, device=left.device).sqrt()
     return root / pi, root * pi
-
-
-def _shifted(matrix: Tensor, shift: Tensor) -> Tensor:
-    return matrix + shift * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
 
 
 def _factors(columns: OuterColumns | None) -> tuple[Tensor, Tensor]:

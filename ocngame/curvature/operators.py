@@ -110,27 +110,32 @@ class DiagonalOperator(CurvatureOperator):
 
 @dataclass(frozen=True)
 class KroneckerOperator(CurvatureOperator):
-    r"""`M = B (x) A`, both factors already damped.
+    r"""`M = (B + b I) (x) (A + a I)`.
 
     Attributes:
         left: B, output side, shape (o, o).
         right: A, input side, shape (i, i).
-        left_inverse: `B^{-1}`.
-        right_inverse: `A^{-1}`.
+        left_inverse: `(B + b I)^{-1}`.
+        right_inverse: `(A + a I)^{-1}`.
+        left_shift: b.
+        right_shift: a.
     """
 
     left: Tensor
     right: Tensor
     left_inverse: Tensor
     right_inverse: Tensor
+    left_shift: Tensor | float = 0.0
+    right_shift: Tensor | float = 0.0
 
     def solve(self, control: Tensor) -> Tensor:
-        """Give `B^{-1} U A^{-1}`."""
+        """Give `(B + b I)^{-1} U (A + a I)^{-1}`."""
         return self.left_inverse @ control @ self.right_inverse
 
     def matmul(self, control: Tensor) -> Tensor:
-        """Give `B U A`."""
-        return self.left @ control @ self.right
+        """Give `(B + b I) U (A + a I)`."""
+        half = self.left @ control + self.left_shift * control
+        return half @ self.right + self.right_shift * half
 
     def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
         """Give `Z' M^{-1} Z` from the factors, without parameter-sized columns."""

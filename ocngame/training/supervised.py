@@ -225,7 +225,7 @@ class SupervisedJob:
         results = []
         for contender in self.contenders:
             with torch.random.fork_rng():
-                torch.manual_seed(_mix(self.config.seed, self.step, 2))
+                _seed_layers(x.device, _mix(self.config.seed, self.step, 2))
                 results.append(contender.step(x, y))
         self.step += 1
         if self.step % self.config.evaluate_every != 0 and not self.finished:
@@ -304,6 +304,13 @@ def _device(name: str) -> torch.device:
             f"device: expected a torch device that is here, got {name!r} ({reason})"
         ) from error
     return device
+
+
+def _seed_layers(device: torch.device, seed: int) -> None:
+    # torch.manual_seed would do, at a cost in every step that small networks notice.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _mix(seed: int, count: int, stream: int) -> int:

@@ -153,17 +153,17 @@ class ModelStep(StepRule):
         """Minimise the model over the span of directions and last move."""
         assert columns is not None  # noqa: S101 - guaranteed by needs_columns
         basis = [*directions] if last is None else [*directions, last]
-        slope = torch.stack([_dot(gradients, d) for d in basis])
+        stacks = [torch.stack(parts) for parts in zip(*basis, strict=True)]
+        flat = torch.cat([stack.flatten(1) for stack in stacks], dim=1)
+        slope = (flat @ torch.cat([g.flatten() for g in gradients])).double()
         images = torch.stack(
             [
                 torch.stack([z.inner(d) for z, d in zip(columns, moves, strict=True)]).sum(0)
                 for moves in basis
             ]
         ).flatten(1)
-        model = images @ images.mT / columns[0].count[1]
-        norms = torch.stack([torch.stack([_dot(a, b) for b in basis]) for a in basis])
-        model = (model + damping * norms).double()
-        slope = slope.double()
+        model = images @ images.mT / columns[0].count[1] + damping * (flat @ flat.mT)
+        model = model.double()
         weights = _minimiser(model, slope)
         if last is not None and abs(float(weights[-1])) > self.momentum_limit:
             mu = weights[-1].clamp(-self.momentum_limit, self.momentum_limit)
@@ -172,10 +172,7 @@ class ModelStep(StepRule):
         cap = _cap(float(slope @ weights), limit)
         weights = cap * weights
         factors = weights.to(gradients[0].dtype)
-        moves = [
-            torch.tensordot(factors, torch.stack(parts), dims=1)
-            for parts in zip(*basis, strict=True)
-        ]
+        moves = [torch.tensordot(factors, stack, dims=1) for stack in stacks]
         momentum = weights[-1] if last is not None else weights.new_zeros(())
         return Proposal(
             moves,
@@ -202,7 +199,3 @@ def _cap(slope: float, limit: StepLimit) -> float:
     if limit.room is None or promise <= limit.room:
         return 1.0
     return max(limit.room, 0.0) / promise
-
-
-def _dot(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
-    return torch.stack([(a * b).sum() for a, b in zip(left, right, strict=True)]).sum()
