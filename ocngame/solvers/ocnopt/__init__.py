@@ -1,7 +1,7 @@
 """OCNOpt: a network is a dynamic game, a step is a Bellman recursion on it."""
 
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
-from ocngame.solvers.ocnopt.damping import FixedDamping, HeldOutDamping, LevenbergMarquardt
+from ocngame.solvers.ocnopt.damping import FixedDamping, Judge, LevenbergMarquardt
 from ocngame.solvers.ocnopt.optimizer import OCNOpt, StepInfo
 from ocngame.solvers.ocnopt.steps import FixedStep, ModelStep
 
@@ -9,7 +9,7 @@ __all__ = [
     "Feedback",
     "FixedDamping",
     "FixedStep",
-    "HeldOutDamping",
+    "Judge",
     "LevenbergMarquardt",
     "ModelStep",
     "OCNOpt",

@@ -6,7 +6,7 @@ from enum import StrEnum
 from ocngame._checks import in_range, integer, one_of
 from ocngame.curvature import ColumnRule, Curvature, ExactColumns, KroneckerCurvature
 from ocngame.errors import InvalidInputError
-from ocngame.solvers.ocnopt.damping import DampingRule, HeldOutDamping
+from ocngame.solvers.ocnopt.damping import DampingRule, LevenbergMarquardt
 from ocngame.solvers.ocnopt.steps import ModelStep, StepRule
 
 __all__ = ["Feedback", "OCNOptConfig", "Sweep"]
@@ -61,7 +61,7 @@ class OCNOptConfig:
     feedback: Feedback = Feedback.OFF
     sweep: Sweep = Sweep.LINEAR
     step: StepRule = field(default_factory=ModelStep)
-    damping: DampingRule = field(default_factory=HeldOutDamping)
+    damping: DampingRule = field(default_factory=LevenbergMarquardt)
     refresh_every: int = 1
     gradient_decay: float = 0.9
 

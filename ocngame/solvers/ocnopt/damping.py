@@ -5,12 +5,12 @@ the measured to the predicted change. Every `every` steps
 
     rho > high: lambda <- lambda * factor^every,     rho < low: lambda <- lambda / factor^every
 
-* `LevenbergMarquardt` measures on the batch of the step itself (Martens & Grosse, 1503.05671,
-  section 6.5). Where a batch holds fewer samples than are needed to fix the controls, every step
-  keeps its promise on its own batch, and lambda falls whatever the step does to the other samples.
-* `HeldOutDamping` measures on the next batch, which the step has not seen: the loss there after the
-  step is known from the next rollout, the one before it costs a forward pass with the last move
-  taken back. On one batch for ever the two rules agree, one step apart.
+(Martens & Grosse, 1503.05671, section 6.5, measure on the batch of the step itself). Where a batch
+holds fewer samples than are needed to fix the controls, every step keeps its promise on its own
+batch, and lambda falls whatever the step does to the other samples. The default is therefore to
+measure on the next batch, which the step has not seen: the loss there after the step is known from
+the next rollout, the one before it costs a forward pass with the last move taken back. On one batch
+for ever the two agree, one step apart.
 """
 
 from abc import ABC, abstractmethod
@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from ocngame._checks import in_range, integer, positive
+from ocngame._checks import in_range, integer, one_of, positive
 
-__all__ = ["DampingRule", "FixedDamping", "HeldOutDamping", "Judge", "LevenbergMarquardt"]
+__all__ = ["DampingRule", "FixedDamping", "Judge", "LevenbergMarquardt"]
 
 
 class Judge(StrEnum):
@@ -38,13 +38,10 @@ class Judge(StrEnum):
 
 
 class DampingRule(ABC):
-    """Chooses lambda from step to step.
+    """Chooses lambda from step to step."""
 
-    Attributes:
-        judge: The batch that `adjusted` wants the reduction ratio of.
-    """
-
-    judge: ClassVar[Judge]
+    judge: Judge
+    """The batch that `adjusted` wants the reduction ratio of."""
 
     @property
     @abstractmethod
@@ -68,7 +65,7 @@ class FixedDamping(DampingRule):
         damping: lambda.
     """
 
-    judge: ClassVar[Judge] = Judge.NOBODY
+    judge: ClassVar[Judge] = Judge.NOBODY  # pyright: ignore[reportIncompatibleVariableOverride]
 
     damping: float = 1e-3
 
@@ -92,65 +89,39 @@ class FixedDamping(DampingRule):
 
 @dataclass(frozen=True, kw_only=True)
 class LevenbergMarquardt(DampingRule):
-    """lambda by the reduction ratio on the step's own batch.
+    """lambda by the reduction ratio.
 
     Attributes:
         start: First lambda.
+        judge: The batch that steps are judged on.
         every: Steps between measurements, each of which costs one forward pass.
         factor: Change per step, in (0, 1).
+        low: Ratio below which lambda is raised.
+        high: Ratio above which lambda is lowered.
         least: Least lambda.
         most: Largest lambda.
     """
 
-    judge: ClassVar[Judge] = Judge.SAME_BATCH
-
     start: float = 0.03
-    every: int = 5
-    factor: float = 0.95
-    least: float = 1e-8
-    most: float = 1e8
-
-    def __post_init__(self) -> None:
-        """Validate the settings."""
-        _check(self)
-
-    @property
-    def initial(self) -> float:
-        """The first lambda."""
-        return self.start
-
-    def measures(self, step: int) -> bool:
-        """Say whether `step` is due."""
-        return step % self.every == 0
-
-    def adjusted(self, damping: float, ratio: float) -> float:
-        """Lower lambda above a ratio of 3/4, raise it below 1/4."""
-        return _adjusted(self, damping, ratio, low=0.25, high=0.75)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeldOutDamping(DampingRule):
-    """lambda by the reduction ratio on the next step's batch.
-
-    Attributes:
-        start: First lambda.
-        every: Steps between measurements, each of which costs one forward pass.
-        factor: Change per step, in (0, 1).
-        least: Least lambda.
-        most: Largest lambda.
-    """
-
-    judge: ClassVar[Judge] = Judge.NEXT_BATCH
-
-    start: float = 0.03
+    judge: Judge = Judge.NEXT_BATCH
     every: int = 1
     factor: float = 0.95
+    low: float = 0.25
+    high: float = 0.5
     least: float = 1e-4
     most: float = 1e8
 
     def __post_init__(self) -> None:
         """Validate the settings."""
-        _check(self)
+        positive("start", self.start)
+        one_of("judge", self.judge, Judge)
+        object.__setattr__(self, "judge", Judge(self.judge))
+        integer("every", self.every, low=1)
+        in_range("factor", self.factor, low=0.0, high=1.0, low_open=True, high_open=True)
+        in_range("low", self.low, low=0.0, high=1.0)
+        in_range("high", self.high, low=self.low, high=float("inf"))
+        positive("least", self.least)
+        in_range("most", self.most, low=self.least, high=float("inf"))
 
     @property
     def initial(self) -> float:
@@ -162,29 +133,10 @@ class HeldOutDamping(DampingRule):
         return step % self.every == 0
 
     def adjusted(self, damping: float, ratio: float) -> float:
-        """Lower lambda above a ratio of 1/2, raise it below 1/4."""
-        return _adjusted(self, damping, ratio, low=0.25, high=0.5)
-
-
-def _check(rule: LevenbergMarquardt | HeldOutDamping) -> None:
-    positive("start", rule.start)
-    integer("every", rule.every, low=1)
-    in_range("factor", rule.factor, low=0.0, high=1.0, low_open=True, high_open=True)
-    positive("least", rule.least)
-    in_range("most", rule.most, low=rule.least, high=float("inf"))
-
-
-def _adjusted(
-    rule: LevenbergMarquardt | HeldOutDamping,
-    damping: float,
-    ratio: float,
-    *,
-    low: float,
-    high: float,
-) -> float:
-    change = rule.factor**rule.every
-    if ratio > high:
-        damping *= change
-    elif not ratio >= low:
-        damping /= change
-    return min(max(damping, rule.least), rule.most)
+        """Raise or lower lambda; a ratio that is NaN raises it."""
+        change = self.factor**self.every
+        if ratio > self.high:
+            damping *= change
+        elif not ratio >= self.low:
+            damping /= change
+        return min(max(damping, self.least), self.most)
