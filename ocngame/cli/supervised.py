@@ -125,7 +125,7 @@ def _table(job: SupervisedJob) -> Table:
         reached = job.reached.get(contender.name)
         table.add_row(
             LABELS[contender.name],
-            f"{found.train_loss:.5f}",
+            f"{found.train_loss:.2g}",
             f"{100 * found.test_accuracy:.2f} %",
             str(job.step - contender.refused),
             "-" if reached is None else str(reached),
