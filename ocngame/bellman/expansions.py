@@ -18,6 +18,7 @@ section 6.2; Mayne, 1966, for the single-player expansion):
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 __all__ = ["QExpansion", "QuadraticStage", "ValueExpansion", "expand_q"]
@@ -49,6 +50,8 @@ class QExpansion:
         q_xx: State Hessians, shape (..., N, n, n).
         q_ux: Mixed Hessians, shape (..., N, m, n).
         q_uu: Control Hessians, shape (..., N, m, m).
+        q_xu: The other mixed block, shape (..., N, n, m), where it is not the transpose of q_ux:
+            with costates in the place of value gradients the Jacobians are not symmetric.
     """
 
     q: Tensor
@@ -57,6 +60,7 @@ class QExpansion:
     q_xx: Tensor
     q_ux: Tensor
     q_uu: Tensor
+    q_xu: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,18 +90,19 @@ def expand_q(stage: QuadraticStage, value: ValueExpansion) -> QExpansion:
     Returns:
         The expansion of every player's Q-function; the formulas stand in the module's docstring.
     """
-    A, B, c = (matrix.unsqueeze(-3) for matrix in (stage.A, stage.B, stage.c.unsqueeze(-1)))
+    states = stage.A.shape[-1]
     cost = stage.cost
-    value_b = value.v_xx @ B
-    value_a = value.v_xx @ A
-    value_c = value.v_xx @ c
-    slope = value.v_x.unsqueeze(-1) + value_c
-    offset = (c.mT @ (value.v_x.unsqueeze(-1) + 0.5 * value_c)).squeeze(-1).squeeze(-1)
+    dynamics = torch.cat([stage.A, stage.B], dim=-1)
+    slope = value.v_x + (value.v_xx @ stage.c[..., None, :, None]).squeeze(-1)
+    offset = (0.5 * (value.v_x + slope) @ stage.c.unsqueeze(-1)).squeeze(-1)
+    gradient = slope @ dynamics
+    curved = (value.v_xx.flatten(-3, -2) @ dynamics).unflatten(-2, value.v_x.shape[-2:])
+    hessian = dynamics.unsqueeze(-3).mT @ curved
     return QExpansion(
         q=cost.q + value.v + offset,
-        q_x=cost.q_x + (A.mT @ slope).squeeze(-1),
-        q_u=cost.q_u + (B.mT @ slope).squeeze(-1),
-        q_xx=cost.q_xx + A.mT @ value_a,
-        q_ux=cost.q_ux + B.mT @ value_a,
-        q_uu=cost.q_uu + B.mT @ value_b,
+        q_x=cost.q_x + gradient[..., :states],
+        q_u=cost.q_u + gradient[..., states:],
+        q_xx=cost.q_xx + hessian[..., :states, :states],
+        q_ux=cost.q_ux + hessian[..., states:, :states],
+        q_uu=cost.q_uu + hessian[..., states:, states:],
     )

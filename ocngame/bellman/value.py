@@ -32,6 +32,5 @@ def evaluate_policy(q: QExpansion, policy: AffinePolicy) -> ValueExpansion:
     curvature_k = q.q_uu @ k
     v = q.q + (k.mT @ (q_u + 0.5 * curvature_k)).squeeze(-1).squeeze(-1)
     v_x = q.q_x + (K.mT @ (q_u + curvature_k) + q.q_ux.mT @ k).squeeze(-1)
-    half = K.mT @ (q.q_ux + 0.5 * (q.q_uu @ K))
-    v_xx = q.q_xx + half + half.mT
-    return ValueExpansion(v=v, v_x=v_x, v_xx=0.5 * (v_xx + v_xx.mT))
+    half = K.mT @ (q.q_ux + 0.5 * (q.q_uu @ K)) + 0.5 * q.q_xx
+    return ValueExpansion(v=v, v_x=v_x, v_xx=half + half.mT)

@@ -1,6 +1,6 @@
 """Linear algebra shared by every layer: factored columns and symmetric factorisations."""
 
 from ocngame.linalg.columns import OuterColumns
-from ocngame.linalg.symmetric import damped_inverse, project_psd, symmetrise
+from ocngame.linalg.symmetric import damped_inverse, project_psd, smallest_eigenvalue, symmetrise
 
-__all__ = ["OuterColumns", "damped_inverse", "project_psd", "symmetrise"]
+__all__ = ["OuterColumns", "damped_inverse", "project_psd", "smallest_eigenvalue", "symmetrise"]
