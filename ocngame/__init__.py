@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ocngame.games import GameGraph, InformationStructure, Player
+    from ocngame.games import GameGraph, InformationStructure, LQGame, Player
+    from ocngame.solvers.lq import Solution, Status, solve
     from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
 
 __version__ = "0.1.0"
@@ -16,18 +17,26 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "GameGraph": "ocngame.games",
     "InformationStructure": "ocngame.games",
+    "LQGame": "ocngame.games",
     "OCNOpt": "ocngame.solvers.ocnopt",
     "OCNOptConfig": "ocngame.solvers.ocnopt",
     "Player": "ocngame.games",
+    "Solution": "ocngame.solvers.lq",
+    "Status": "ocngame.solvers.lq",
+    "solve": "ocngame.solvers.lq",
 }
 
 __all__ = [
     "GameGraph",
     "InformationStructure",
+    "LQGame",
     "OCNOpt",
     "OCNOptConfig",
     "Player",
+    "Solution",
+    "Status",
     "__version__",
+    "solve",
 ]
 
 

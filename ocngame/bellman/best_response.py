@@ -4,7 +4,7 @@ With the others' policies fixed, player i faces a linear-quadratic control probl
 recursion runs on the joint Q-function of its own cost; the stage condition has player i's own row
 of feedback Nash, and the identity in the rows of the others:
 
-    E_i (q_uu du + q_u + q_ux dx) + (I - E_i) (du - k - K dx) = 0,     E_i = 1 on player i's controls
+    E_i (q_uu du + q_u + q_ux dx) + (I - E_i) (du - k - K dx) = 0,   E_i = 1 on i's controls
 
 All players' problems run as one batch, with a player dimension in front of a single cost. Others
 that play fixed sequences are the case K = 0. Player i's cost as a function of its own remaining

@@ -18,8 +18,6 @@ invertible own control costs that is the invertibility of `I + sum_i B_i R_ii^{-
 
 from dataclasses import dataclass, replace
 
-from torch import Tensor
-
 from ocngame.bellman.expansions import QExpansion, QuadraticStage, ValueExpansion, expand_q
 from ocngame.bellman.policy import AffinePolicy
 from ocngame.bellman.stage_game import StageCertificate, StageRule, solve_stage
@@ -81,7 +79,7 @@ def evaluate_costate(q: QExpansion, policy: AffinePolicy) -> ValueExpansion:
     """
     if q.q_xu is None:
         raise InvalidInputError("q_xu: expected the mixed block of a costate stage, got None")
-    moved: Tensor = (q.q_xu @ policy.feedforward[..., None, :, None]).squeeze(-1)
+    moved = (q.q_xu @ policy.feedforward[..., None, :, None]).squeeze(-1)
     return ValueExpansion(
         v=q.q, v_x=q.q_x + moved, v_xx=q.q_xx + q.q_xu @ policy.feedback.unsqueeze(-3)
     )

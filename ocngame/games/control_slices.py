@@ -21,12 +21,15 @@ def slices_of(sizes: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(stop - size, stop) for stop, size in zip(stops, sizes, strict=True))
 
 
-def check_slices(slices: Sequence[slice], size: int) -> None:
+def check_slices(slices: Sequence[slice], size: int) -> tuple[slice, ...]:
     """Require that every control has exactly one owner and every player a control.
 
     Args:
         slices: Each player's slice of the joint control.
         size: Size m of the joint control.
+
+    Returns:
+        The slices, each with its start.
 
     Raises:
         InvalidInputError: naming the player or the control at fault.
@@ -35,8 +38,8 @@ def check_slices(slices: Sequence[slice], size: int) -> None:
         raise InvalidInputError("control_slices: expected a slice for at least one player, got ()")
     owners: dict[int, int] = {}
     for player, block in enumerate(slices):
-        start, stop = block.start or 0, block.stop
-        plain = stop is not None and block.step in {None, 1} and start >= 0
+        start, stop = block.start or 0, size + 1 if block.stop is None else block.stop
+        plain = block.step in {None, 1} and start >= 0
         if not plain or stop > size:
             raise InvalidInputError(
                 f"control_slices: expected slices within 0:{size} of step 1, "
@@ -59,3 +62,4 @@ def check_slices(slices: Sequence[slice], size: int) -> None:
             f"control_slices: expected slices that cover all {size} controls, "
             f"got no owner for control {missing[0]}"
         )
+    return tuple(slice(block.start or 0, block.stop) for block in slices)

@@ -96,8 +96,8 @@ class LQGame:
         sizes = shaped("A", A, _CORE["A"])
         integer("A: horizon T", sizes["T"], low=1)
         sizes |= shaped("B", B, _CORE["B"], **sizes)
-        check_slices(control_slices, sizes["m"])
-        sizes |= {"T+1": sizes["T"] + 1, "N": len(control_slices)}
+        slices = check_slices(control_slices, sizes["m"])
+        sizes |= {"T+1": sizes["T"] + 1, "N": len(slices)}
         for name, piece in pieces.items():
             shaped(name, piece, _CORE[name], **sizes)
             finite(name, piece.detach())
@@ -116,7 +116,7 @@ class LQGame:
             shape = [*batch, *(sizes[dim] for dim in dims.split()[1:])]
             piece = pieces[name] if name in pieces else A.new_zeros(())
             object.__setattr__(self, name, piece.expand(shape))
-        object.__setattr__(self, "control_slices", tuple(control_slices))
+        object.__setattr__(self, "control_slices", slices)
 
     @classmethod
     def time_invariant(

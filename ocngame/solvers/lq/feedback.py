@@ -1,0 +1,44 @@
+r"""Finite-horizon games solved by values: feedback Nash, cooperative, zero-sum, Stackelberg.
+
+One backward pass (Basar & Olsder, 2nd ed., Corollary 6.1 for feedback Nash, section 7.3 for
+feedback Stackelberg, Theorem 6.4 for the saddle point): at each stage the information structure's
+condition `S du + s + Y x = 0` is solved (`ocngame.bellman.stage_game`), and the values of playing
+the result are handed to the stage before (`ocngame.bellman.value`).
+"""
+
+from ocngame.bellman import (
+    BackwardPass,
+    DenseStage,
+    StageRule,
+    backward_pass,
+    lq_stages,
+    lq_terminal,
+)
+from ocngame.games import InformationStructure, LQGame
+from ocngame.solvers.lq.existence import LQCertificate, join, own_scale
+
+__all__ = ["solve_by_values"]
+
+
+def solve_by_values(game: LQGame, rule: StageRule) -> tuple[BackwardPass, LQCertificate]:
+    """Run the backward pass of a game under a rule.
+
+    Args:
+        game: The game.
+        rule: Who moves, under which information.
+
+    Returns:
+        Policies and values of every stage, and the evidence of existence.
+    """
+    stages = [DenseStage(quadratic=quadratic, rule=rule) for quadratic in lq_stages(game)]
+    found = backward_pass(stages, lq_terminal(game))
+    everything = slice(0, game.control_size)
+    if rule.information is InformationStructure.COOPERATIVE:
+        team = game.team(rule.weights)
+        scale = own_scale(team, [(0, everything)])
+    else:
+        blocks = list(enumerate(game.control_slices))
+        if rule.leader is not None:
+            blocks[rule.leader] = (rule.leader, everything)
+        scale = own_scale(game, blocks)
+    return found, join(found.certificates, scale)
