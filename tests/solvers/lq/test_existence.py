@@ -7,6 +7,7 @@ import torch
 from lq_games import altered, attenuation, random_game, random_state
 
 import ocngame as og
+from ocngame.equilibria import is_equilibrium
 from ocngame.errors import InvalidInputError, UnsolvableGameError
 from ocngame.games import LQGame
 from ocngame.solvers.lq import ExistenceRule, Status
@@ -114,7 +115,7 @@ def test_negative_own_curvature_names_stage_and_player(player, stage, informatio
 
 
 def test_a_leader_needs_curvature_after_the_answer_only():
-    """The leader's own block is negative, but moving makes the follower move at the leader's cost."""
+    """The leader's own block is negative, but the follower's answer makes moving costly."""
     lead = torch.tensor([[-0.5, 0.0], [0.0, 4.0]], dtype=torch.float64)
     follow = torch.tensor([[1.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
     game = LQGame.time_invariant(ONE, [0 * ONE] * 2, [ONE] * 2, [lead, follow], horizon=1)
@@ -147,13 +148,7 @@ def test_indefinite_costs_with_a_solution_are_solved():
     Q[:, :-1] -= 0.3 * torch.eye(3, dtype=torch.float64)
     assert float(torch.linalg.eigvalsh(Q).min()) < 0
     solution = og.solve(altered(game, Q=Q), x0=random_state(5, game))
-    assert bool(og_equilibrium(altered(game, Q=Q), solution))
-
-
-def og_equilibrium(game, solution):
-    from ocngame.equilibria import is_equilibrium
-
-    return is_equilibrium(game, solution, tolerance=1e-10)
+    assert bool(is_equilibrium(altered(game, Q=Q), solution, tolerance=1e-10))
 
 
 def test_every_status_is_a_sentence_with_a_remedy():
@@ -164,7 +159,7 @@ def test_every_status_is_a_sentence_with_a_remedy():
 
 @pytest.mark.parametrize("bad", [-1.0, math.nan])
 def test_rule_checks_itself(bad):
-    with pytest.raises(InvalidInputError, match="^curvature"):
+    with pytest.raises(InvalidInputError, match=r"^curvature"):
         ExistenceRule(curvature=bad)
-    with pytest.raises(InvalidInputError, match="^pivot"):
+    with pytest.raises(InvalidInputError, match=r"^pivot"):
         ExistenceRule(pivot=bad)

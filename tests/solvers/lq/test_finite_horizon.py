@@ -329,5 +329,5 @@ def test_bad_options_are_named(options, error, message):
 
 
 def test_a_value_needs_a_state():
-    with pytest.raises(InvalidInputError, match="^x0"):
+    with pytest.raises(InvalidInputError, match=r"^x0"):
         og.solve(random_game(0)).value()
