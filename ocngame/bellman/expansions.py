@@ -18,8 +18,9 @@ section 6.2; Mayne, 1966, for the single-player expansion):
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+
+from ocngame.linalg import left_product, right_product
 
 __all__ = ["QExpansion", "QuadraticStage", "ValueExpansion", "expand_q"]
 
@@ -90,19 +91,15 @@ def expand_q(stage: QuadraticStage, value: ValueExpansion) -> QExpansion:
     Returns:
         The expansion of every player's Q-function; the formulas stand in the module's docstring.
     """
-    states = stage.A.shape[-1]
-    cost = stage.cost
-    dynamics = torch.cat([stage.A, stage.B], dim=-1)
-    slope = value.v_x + (value.v_xx @ stage.c[..., None, :, None]).squeeze(-1)
+    A, B, cost = stage.A, stage.B, stage.cost
+    value_a, value_b = right_product(value.v_xx, A), right_product(value.v_xx, B)
+    slope = value.v_x + right_product(value.v_xx, stage.c.unsqueeze(-1)).squeeze(-1)
     offset = (0.5 * (value.v_x + slope) @ stage.c.unsqueeze(-1)).squeeze(-1)
-    gradient = slope @ dynamics
-    curved = (value.v_xx.flatten(-3, -2) @ dynamics).unflatten(-2, value.v_x.shape[-2:])
-    hessian = dynamics.unsqueeze(-3).mT @ curved
     return QExpansion(
         q=cost.q + value.v + offset,
-        q_x=cost.q_x + gradient[..., :states],
-        q_u=cost.q_u + gradient[..., states:],
-        q_xx=cost.q_xx + hessian[..., :states, :states],
-        q_ux=cost.q_ux + hessian[..., states:, :states],
-        q_uu=cost.q_uu + hessian[..., states:, states:],
+        q_x=slope @ A + cost.q_x,
+        q_u=slope @ B + cost.q_u,
+        q_xx=left_product(A, value_a) + cost.q_xx,
+        q_ux=left_product(B, value_a) + cost.q_ux,
+        q_uu=left_product(B, value_b) + cost.q_uu,
     )

@@ -120,7 +120,7 @@ def solve_stage(q: QExpansion, rule: StageRule) -> tuple[AffinePolicy, StageCert
     pivot = pivots.amin(-1) / pivots.amax(-1).clamp_min(torch.finfo(pivots.dtype).tiny)
     if condition.regular is not None:
         pivot = torch.where(condition.regular, pivot, 0)
-    solution = torch.where((pivot > 0)[..., None, None], solution, torch.nan)
+        solution = torch.where(condition.regular[..., None, None], solution, torch.nan)
     policy = AffinePolicy(feedforward=-solution[..., 0], feedback=-solution[..., 1:])
     return policy, StageCertificate(curvature=condition.curvature, system=system, pivot=pivot)
 

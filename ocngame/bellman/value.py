@@ -12,6 +12,7 @@ holds at the exact minimiser only, so it is not used here.
 
 from ocngame.bellman.expansions import QExpansion, ValueExpansion
 from ocngame.bellman.policy import AffinePolicy
+from ocngame.linalg import left_product, right_product
 
 __all__ = ["evaluate_policy"]
 
@@ -26,11 +27,10 @@ def evaluate_policy(q: QExpansion, policy: AffinePolicy) -> ValueExpansion:
     Returns:
         The value expansion of every player, with exactly symmetric Hessians.
     """
-    k = policy.feedforward[..., None, :, None]
-    K = policy.feedback.unsqueeze(-3)
-    q_u = q.q_u.unsqueeze(-1)
-    curvature_k = q.q_uu @ k
-    v = q.q + (k.mT @ (q_u + 0.5 * curvature_k)).squeeze(-1).squeeze(-1)
-    v_x = q.q_x + (K.mT @ (q_u + curvature_k) + q.q_ux.mT @ k).squeeze(-1)
-    half = K.mT @ (q.q_ux + 0.5 * (q.q_uu @ K)) + 0.5 * q.q_xx
+    k, K = policy.feedforward, policy.feedback
+    bent = right_product(q.q_uu, k.unsqueeze(-1)).squeeze(-1)
+    v = q.q + ((q.q_u + 0.5 * bent) @ k.unsqueeze(-1)).squeeze(-1)
+    moved = (k.unsqueeze(-2).unsqueeze(-3) @ q.q_ux).squeeze(-2)
+    v_x = (q.q_u + bent) @ K + moved + q.q_x
+    half = left_product(K, right_product(q.q_uu, 0.5 * K) + q.q_ux).add(q.q_xx, alpha=0.5)
     return ValueExpansion(v=v, v_x=v_x, v_xx=half + half.mT)

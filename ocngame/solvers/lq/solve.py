@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ocngame._checks import finite, one_of, shaped
-from ocngame.bellman import AffinePolicy, StageRule, play_policies, stack_policies
+from ocngame.bellman import AffinePolicy, StageRule, ValueExpansion, play_policies, stack_policies
 from ocngame.errors import InvalidInputError, UnsolvableGameError
 from ocngame.games import InformationStructure, LQGame
 from ocngame.solvers.lq.existence import ExistenceRule, Fault, judge
@@ -85,14 +85,11 @@ def solve(
     fault = judge(certificate, existence, curvature, system)
     if rule.information is InformationStructure.COOPERATIVE:
         fault = replace(fault, player=torch.full_like(fault.player, -1))
-    fault = _finite_or_fault(fault, policies, found.values[0].v_xx)
+    fault = _finite_or_fault(fault, found.values[0])
     if raise_on_failure:
         _refuse(fault, rule.information)
-    solved = (fault.codes == 0).unsqueeze(-1).unsqueeze(-1)
-    policies = AffinePolicy(
-        feedforward=torch.where(solved, policies.feedforward, torch.nan),
-        feedback=torch.where(solved.unsqueeze(-1), policies.feedback, torch.nan),
-    )
+    else:
+        policies = _where_solved(fault, policies)
     states, controls = (None, None) if x0 is None else play_policies(game, policies, x0)
     return Solution(
         information=rule.information,
@@ -140,13 +137,23 @@ def _rule(
     )
 
 
-def _finite_or_fault(fault: Fault, policies: AffinePolicy, first: Tensor) -> Fault:
-    """Turn a solved element whose numbers are not finite into a fault."""
-    finite_policies = torch.isfinite(policies.feedforward).all(-1).all(-1)
-    finite_policies &= torch.isfinite(policies.feedback).flatten(-3).all(-1)
-    finite_policies &= torch.isfinite(first).flatten(-3).all(-1)
-    broken = (fault.codes == 0) & ~finite_policies
+def _finite_or_fault(fault: Fault, first: ValueExpansion) -> Fault:
+    """Turn a solved element whose numbers are not finite into a fault.
+
+    What is not finite at any stage or in any policy stays so down to the first value.
+    """
+    finite = torch.isfinite(first.v_xx).all(-1).all(-1).all(-1)
+    finite &= torch.isfinite(first.v_x).all(-1).all(-1) & torch.isfinite(first.v).all(-1)
+    broken = (fault.codes == 0) & ~finite
     return replace(fault, codes=fault.codes.masked_fill(broken, code_of(Status.NON_FINITE)))
+
+
+def _where_solved(fault: Fault, policies: AffinePolicy) -> AffinePolicy:
+    solved = (fault.codes == 0).unsqueeze(-1).unsqueeze(-1)
+    return AffinePolicy(
+        feedforward=torch.where(solved, policies.feedforward, torch.nan),
+        feedback=torch.where(solved.unsqueeze(-1), policies.feedback, torch.nan),
+    )
 
 
 def _refuse(fault: Fault, information: InformationStructure) -> None:
