@@ -18,9 +18,10 @@ from torch import Tensor
 
 from ocngame._checks import finite, integer, shaped, symmetric
 from ocngame.errors import InvalidInputError
-from ocngame.games.control_slices import check_slices, slices_of
+from ocngame.games.control_slices import check_slices
+from ocngame.games.time_invariant import repeated_pieces
 
-__all__ = ["LQGame"]
+__all__ = ["LQGame", "sum_of_terms"]
 
 _CORE = {
     "A": "... T n n",
@@ -157,37 +158,7 @@ class LQGame:
             >>> game.player_count, game.horizon, game.control_slices[1]
             (2, 5, slice(2, 3, None))
         """
-        integer("horizon", horizon, low=1)
-        lists = {"B": B, "Q": Q, "R": R, "terminal": terminal, "M": M}
-        for name, pieces in lists.items():
-            if pieces is not None and (not pieces or len(pieces) != len(B)):
-                raise InvalidInputError(
-                    f"{name}: expected one matrix per player, {max(len(B), 1)} as in B, "
-                    f"got {len(pieces)}"
-                )
-        n = shaped("A", A, "... n n")["n"]
-        sizes = [shaped(f"B[{i}]", b, "... n m", n=n)["m"] for i, b in enumerate(B)]
-        slices = slices_of(sizes)
-        controls = [
-            _embed(f"R[{i}]", cost, block, sum(sizes))
-            for i, (cost, block) in enumerate(zip(R, slices, strict=True))
-        ]
-        states = [_repeat(cost, horizon) for cost in Q]
-        ends = Q if terminal is None else terminal
-        whole = [
-            torch.cat(_one_batch([state, _repeat(end, 1)], 3), dim=-3)
-            for state, end in zip(states, ends, strict=True)
-        ]
-        return cls(
-            A=_repeat(A, horizon),
-            B=_repeat(torch.cat(_one_batch(B, 2), dim=-1), horizon),
-            Q=torch.stack(_one_batch(whole, 3), dim=-4),
-            R=torch.stack(_one_batch([_repeat(cost, horizon) for cost in controls], 3), dim=-4),
-            M=None
-            if M is None
-            else torch.stack(_one_batch([_repeat(cost, horizon) for cost in M], 3), dim=-4),
-            control_slices=slices,
-        )
+        return cls(**repeated_pieces(A, B, Q, R, horizon=horizon, terminal=terminal, M=M))
 
     @property
     def horizon(self) -> int:
@@ -324,21 +295,3 @@ def _check_kinds(pieces: dict[str, Tensor]) -> None:
                 f"{name}: expected {first.dtype} on {first.device} as A, "
                 f"got {piece.dtype} on {piece.device}"
             )
-
-
-def _repeat(matrix: Tensor, horizon: int) -> Tensor:
-    return matrix.unsqueeze(-3).expand(*matrix.shape[:-2], horizon, *matrix.shape[-2:])
-
-
-def _one_batch(pieces: Sequence[Tensor], rank: int) -> list[Tensor]:
-    batch = torch.broadcast_shapes(*(piece.shape[: piece.ndim - rank] for piece in pieces))
-    return [piece.expand(*batch, *piece.shape[piece.ndim - rank :]) for piece in pieces]
-
-
-def _embed(name: str, cost: Tensor, block: slice, size: int) -> Tensor:
-    """Give a control cost over the joint control, from one over the own control or the joint."""
-    if cost.shape[-1] == size:
-        shaped(name, cost, "... m m", m=size)
-        return cost
-    shaped(name, cost, "... m m", m=block.stop - block.start)
-    return torch.nn.functional.pad(cost, (block.start, size - block.stop) * 2)
