@@ -168,7 +168,7 @@ def _every_own_row(q: QExpansion, slices: Sequence[slice]) -> StageCondition:
         system=torch.cat([q.q_uu[..., i, block, :] for i, block in rows], dim=-2),
         slope=torch.cat([q.q_u[..., i, block] for i, block in rows], dim=-1),
         mixed=torch.cat([q.q_ux[..., i, block, :] for i, block in rows], dim=-2),
-        curvature=tuple(q.q_uu[..., i, block, block] for i, block in rows),
+        curvature=tuple(q.q_uu[..., i, block, block].contiguous() for i, block in rows),
     )
 
 

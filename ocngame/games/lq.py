@@ -116,7 +116,8 @@ class LQGame:
         for name, dims in _CORE.items():
             shape = [*batch, *(sizes[dim] for dim in dims.split()[1:])]
             piece = pieces[name] if name in pieces else A.new_zeros(())
-            object.__setattr__(self, name, piece.expand(shape))
+            whole = piece.expand(shape)
+            object.__setattr__(self, name, _stage_by_stage(whole, dims.split()))
         object.__setattr__(self, "control_slices", slices)
 
     @classmethod
@@ -295,3 +296,11 @@ def _check_kinds(pieces: dict[str, Tensor]) -> None:
                 f"{name}: expected {first.dtype} on {first.device} as A, "
                 f"got {piece.dtype} on {piece.device}"
             )
+
+
+def _stage_by_stage(piece: Tensor, dims: list[str]) -> Tensor:
+    """Lay a batch out stage by stage in memory, as solvers read it; repeated pieces stay so."""
+    time = next(i for i, dim in enumerate(dims) if dim.startswith("T")) - len(dims)
+    if piece.ndim == len(dims) - 1 or piece.stride(time) == 0:
+        return piece
+    return piece.movedim(time, 0).contiguous().movedim(0, time)
