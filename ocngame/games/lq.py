@@ -11,7 +11,7 @@ is terminal and `Q_t` belongs to `x_t`. Leading batch dimensions are allowed eve
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -49,6 +49,7 @@ class LQGame:
         q: Linear state costs, shape (..., N, T+1, n).
         r: Linear control costs, shape (..., N, T, m).
         M: State-control costs, shape (..., N, T, n, m).
+        has_offset: Whether offsets were given; if not, c is zero.
     """
 
     A: Tensor
@@ -60,6 +61,7 @@ class LQGame:
     q: Tensor
     r: Tensor
     M: Tensor
+    has_offset: bool = field(init=False)
 
     def __init__(
         self,
@@ -119,6 +121,7 @@ class LQGame:
             whole = piece.expand(shape)
             object.__setattr__(self, name, _stage_by_stage(whole, dims.split()))
         object.__setattr__(self, "control_slices", slices)
+        object.__setattr__(self, "has_offset", c is not None)
 
     @classmethod
     def time_invariant(
@@ -250,7 +253,11 @@ class LQGame:
             share = weights.reshape(*weights.shape, *(1,) * (rank - 1))
             parts[name] = (share * getattr(self, name)).sum(-rank, keepdim=True)
         return LQGame(
-            A=self.A, B=self.B, c=self.c, control_slices=(slice(0, self.control_size),), **parts
+            A=self.A,
+            B=self.B,
+            c=self.c if self.has_offset else None,
+            control_slices=(slice(0, self.control_size),),
+            **parts,
         )
 
 
