@@ -16,6 +16,7 @@ __all__ = [
     "non_negative",
     "one_of",
     "positive",
+    "same_kind",
     "shaped",
     "symmetric",
 ]
@@ -132,6 +133,25 @@ def finite(name: str, tensor: Tensor) -> None:
         raise InvalidInputError(
             f"{name}: expected finite numbers, got {int(bad.sum())} non-finite of {tensor.numel()} "
             f"(first at {first})"
+        )
+
+
+def same_kind(name: str, tensor: Tensor, like: Tensor, like_name: str) -> None:
+    """Require the dtype and the device of another tensor.
+
+    Args:
+        name: Argument's name.
+        tensor: Its value.
+        like: The tensor to agree with.
+        like_name: That tensor's name.
+
+    Raises:
+        InvalidInputError: naming both.
+    """
+    if (tensor.dtype, tensor.device) != (like.dtype, like.device):
+        raise InvalidInputError(
+            f"{name}: expected {like.dtype} on {like.device} as {like_name}, "
+            f"got {tensor.dtype} on {tensor.device}"
         )
 
 

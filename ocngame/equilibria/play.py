@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from ocngame._checks import finite, shaped
+from ocngame._checks import finite, same_kind, shaped
 from ocngame.bellman import AffinePolicy, constant_policies, play_policies
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, LQGame
@@ -81,6 +81,8 @@ def path(game: LQGame, play: Play) -> tuple[Tensor, Tensor]:
     if play.x0 is None:
         raise InvalidInputError("x0: expected an initial state of the play, got None")
     shaped("x0", play.x0, "... n", n=game.state_size)
+    same_kind("x0", play.x0, game.A, "game.A")
+    same_kind("policies.feedback", play.policies.feedback, game.A, "game.A")
     finite("x0", play.x0.detach())
     return play_policies(game, play.policies, play.x0)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ocngame._checks import finite, integer, shaped, symmetric
+from ocngame._checks import finite, integer, same_kind, shaped, symmetric
 from ocngame.errors import InvalidInputError
 from ocngame.games.control_slices import check_slices
 from ocngame.games.time_invariant import repeated_pieces
@@ -248,6 +248,7 @@ class LQGame:
         if weights is None:
             weights = self.A.new_ones(self.player_count)
         shaped("weights", weights, "... N", N=self.player_count)
+        weights = weights.to(self.A)
         parts = {}
         for name, rank in (("Q", 4), ("q", 3), ("R", 4), ("r", 3), ("M", 4)):
             share = weights.reshape(*weights.shape, *(1,) * (rank - 1))
@@ -298,11 +299,7 @@ def _check_kinds(pieces: dict[str, Tensor]) -> None:
     for name, piece in pieces.items():
         if not piece.is_floating_point():
             raise InvalidInputError(f"{name}: expected floating point numbers, got {piece.dtype}")
-        if (piece.dtype, piece.device) != (first.dtype, first.device):
-            raise InvalidInputError(
-                f"{name}: expected {first.dtype} on {first.device} as A, "
-                f"got {piece.dtype} on {piece.device}"
-            )
+        same_kind(name, piece, first, "A")
 
 
 def _stage_by_stage(piece: Tensor, dims: list[str]) -> Tensor:

@@ -1,7 +1,7 @@
 r"""Finite-horizon games solved by values: feedback Nash, cooperative, zero-sum, Stackelberg.
 
-One backward pass (Basar & Olsder, 2nd ed., Corollary 6.1 for feedback Nash, section 7.3 for
-feedback Stackelberg, Theorem 6.4 for the saddle point): at each stage the information structure's
+One backward pass (Basar & Olsder, 2nd ed., Corollary 6.1 for feedback Nash, section 6.2 for the
+saddle point, section 7.3 for feedback Stackelberg): at each stage the information structure's
 condition `S du + s + Y x = 0` is solved (`ocngame.bellman.stage_game`), and the values of playing
 the result are handed to the stage before (`ocngame.bellman.value`).
 """

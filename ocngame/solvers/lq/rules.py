@@ -34,6 +34,7 @@ def stage_rule(
             )
         shaped("weights", weights, "... N", N=game.player_count)
         finite("weights", weights.detach())
+        weights = weights.to(game.A)
         if bool((weights < 0).any()) or not bool((weights.sum(-1) > 0).all()):
             raise InvalidInputError(
                 f"weights: expected non-negative weights, not all zero, got {weights.tolist()}"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ocngame._checks import finite, one_of, shaped
+from ocngame._checks import finite, one_of, same_kind, shaped
 from ocngame.bellman import AffinePolicy, ValueExpansion, play_policies, stack_policies
 from ocngame.errors import UnsolvableGameError
 from ocngame.games import InformationStructure, LQGame
@@ -31,7 +31,9 @@ def solve(
 ) -> Solution:
     """Solve a linear-quadratic game exactly, under an information structure.
 
-    Nothing is regularised: a game that has no equilibrium of the kind asked for is refused.
+    Nothing is regularised: a game that has no equilibrium of the kind asked for is refused. The
+    open-loop saddle point of a zero-sum game is its open-loop Nash equilibrium.
+
     Gradients flow through policies, values and trajectory to the game's pieces and to `x0`.
 
     Args:
@@ -74,6 +76,7 @@ def solve(
     rule = stage_rule(game, InformationStructure(information), weights, leader)
     if x0 is not None:
         shaped("x0", x0, "... n", n=game.state_size)
+        same_kind("x0", x0, game.A, "game.A")
         finite("x0", x0.detach())
     existence = ExistenceRule() if existence is None else existence
     if rule.information is InformationStructure.OPEN_LOOP:

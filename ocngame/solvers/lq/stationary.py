@@ -3,7 +3,7 @@ r"""Infinite horizon: one stage repeated forever, its coupled algebraic Riccati 
     V^i = Q^i + M^i K + K' M^i' + K' R^i K + (A + B K)' V^i (A + B K)        for every player i
 
 with K the stage policy of the information structure against V (Basar & Olsder, 2nd ed., section
-6.2.3 for feedback Nash; one equation for cooperative play; the game Riccati equation for zero-sum).
+6.2 for feedback Nash; one equation for cooperative play; the game Riccati equation for zero-sum).
 They are solved by the finite-horizon recursion itself, run until it stands still. What comes out is
 certified by the residual of the equations, the spectral radius of `A + B K`, and own curvatures.
 """
