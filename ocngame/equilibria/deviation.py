@@ -83,6 +83,8 @@ def deviation_gain(
     """
     information = play.information if information is None else information
     non_negative("least_curvature", least_curvature)
+    if radius is not None:
+        non_negative("radius", radius)
     if information is InformationStructure.STACKELBERG:
         raise InvalidInputError(
             "information: expected play in which nobody answers a deviation, got stackelberg; "

@@ -279,6 +279,7 @@ def test_bad_plays_are_named():
         (lambda: residuals(game, good, STACKELBERG), "^leader: "),
         (lambda: is_equilibrium(game, good, tolerance=0.0), "^tolerance: "),
         (lambda: deviation_gain(game, good, least_curvature=-1.0), "^least_curvature: "),
+        (lambda: deviation_gain(game, good, radius=-1.0), "^radius: "),
     ):
         with pytest.raises(InvalidInputError, match=message):
             call()
