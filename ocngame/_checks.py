@@ -26,6 +26,14 @@ def _number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def _known(condition: Tensor) -> bool:
+    """Say whether a condition holds; inside `torch.vmap`, where no value can be looked at, no."""
+    try:
+        return bool(condition)
+    except RuntimeError:
+        return False
+
+
 def positive(name: str, value: float) -> None:
     """Require a finite number above zero.
 
@@ -128,7 +136,7 @@ def finite(name: str, tensor: Tensor) -> None:
         InvalidInputError: naming the count and the first position of non-finite entries.
     """
     # Whatever is not finite makes the sum so: one pass for what is nearly always fine.
-    if tensor.is_floating_point() and bool(torch.isfinite(tensor.sum())):
+    if not _known(~torch.isfinite(tensor.sum())):
         return
     bad = ~torch.isfinite(tensor)
     if bool(bad.any()):
@@ -214,11 +222,10 @@ def symmetric(name: str, tensor: Tensor) -> None:
     shaped(name, tensor, "... n n")
     if not tensor.numel():
         return
-    gap = float((tensor - tensor.mT).max())
-    low, high = (float(end) for end in tensor.aminmax())
-    tolerance = 100 * torch.finfo(tensor.dtype).eps * max(-low, high)
-    if not gap <= tolerance:
+    gap = (tensor - tensor.mT).amax()
+    tolerance = 100 * torch.finfo(tensor.dtype).eps * torch.maximum(-tensor.amin(), tensor.amax())
+    if _known(~(gap <= tolerance)):
         raise InvalidInputError(
-            f"{name}: expected symmetric matrices, got a difference of {gap:.3g} "
+            f"{name}: expected symmetric matrices, got a difference of {float(gap):.3g} "
             "between an entry and its mirror"
         )

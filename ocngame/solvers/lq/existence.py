@@ -64,6 +64,8 @@ class ExistenceRule:
 class LQCertificate:
     """Evidence of existence, per stage and decision maker.
 
+    Stages before one at fault are numbers without a meaning: the recursion went on from there.
+
     Attributes:
         own_curvature: Smallest eigenvalue of what each decision maker minimises at each stage,
             shape (..., D, T): D players, or one coalition. In open loop these are the pivots of

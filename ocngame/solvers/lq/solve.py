@@ -34,7 +34,9 @@ def solve(
     Nothing is regularised: a game that has no equilibrium of the kind asked for is refused. The
     open-loop saddle point of a zero-sum game is its open-loop Nash equilibrium.
 
-    Gradients flow through policies, values and trajectory to the game's pieces and to `x0`.
+    Gradients flow through policies, values and trajectory to the game's pieces and to `x0`. Batch
+    dimensions are cheaper than `torch.func.vmap`, which works with `raise_on_failure=False`; values
+    of the pieces are not checked inside it.
 
     Args:
         game: The game.
