@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from ocngame._checks import finite, same_kind, shaped
@@ -10,7 +11,7 @@ from ocngame.bellman import AffinePolicy, constant_policies, play_policies
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, LQGame
 
-__all__ = ["Candidate", "Play", "committed", "decision_game", "path"]
+__all__ = ["Candidate", "Play", "committed", "decision_game", "path", "reach"]
 
 
 @runtime_checkable
@@ -117,3 +118,16 @@ def committed(game: LQGame, play: Play, information: InformationStructure) -> Af
     if information is InformationStructure.OPEN_LOOP:
         return constant_policies(path(game, play)[1], game.state_size)
     return play.policies
+
+
+def reach(states: Tensor) -> Tensor:
+    """Give the size of the largest state on a path, one for a path at the origin.
+
+    Args:
+        states: States, shape (..., T+1, n).
+
+    Returns:
+        The sizes, shape (...), without a gradient.
+    """
+    size = states.detach().norm(dim=-1).amax(-1)
+    return torch.where(size == 0, torch.ones_like(size), size)

@@ -174,8 +174,7 @@ def solve_stationary(
     safe = torch.where(finite[..., None, None], loop, 0)
     radius = torch.where(finite, torch.linalg.eigvals(safe).abs().amax(-1), torch.nan)
     still = (end.residual <= tolerance) & torch.isfinite(end.value).flatten(-3).all(-1)
-    stuck = ~still & (end.healthy | (codes == 0))
-    codes = codes.masked_fill(stuck, code_of(Status.NOT_CONVERGED))
+    codes = codes.masked_fill(~still & end.healthy, code_of(Status.NOT_CONVERGED))
     codes = codes.masked_fill((codes == 0) & ~(radius < 1), code_of(Status.UNSTABLE))
     if raise_on_failure and bool((codes != 0).any()):
         where = tuple(int(index) for index in (codes != 0).nonzero()[0])
