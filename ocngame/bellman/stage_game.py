@@ -123,7 +123,7 @@ def solve_stage(q: QExpansion, rule: StageRule) -> tuple[AffinePolicy, StageCert
         InvalidInputError: if the rule lacks a leader that it needs.
     """
     condition = stage_condition(q, rule)
-    size = torch.linalg.vector_norm(condition.system.detach(), torch.inf, dim=-1, keepdim=True)
+    size = condition.system.detach().abs().amax(-1, keepdim=True)
     size = size.clamp_min(torch.finfo(size.dtype).tiny)
     system = condition.system / size
     right = torch.cat([condition.slope.unsqueeze(-1), condition.mixed], dim=-1) / size
