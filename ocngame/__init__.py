@@ -8,33 +8,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ocngame.games import GameGraph, InformationStructure, Player
+    from ocngame import equilibria
+    from ocngame.games import GameGraph, InformationStructure, LQGame, Player
+    from ocngame.solvers.lq import Solution, Status, solve
     from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
 
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "equilibria": "ocngame",
     "GameGraph": "ocngame.games",
     "InformationStructure": "ocngame.games",
+    "LQGame": "ocngame.games",
     "OCNOpt": "ocngame.solvers.ocnopt",
     "OCNOptConfig": "ocngame.solvers.ocnopt",
     "Player": "ocngame.games",
+    "Solution": "ocngame.solvers.lq",
+    "Status": "ocngame.solvers.lq",
+    "solve": "ocngame.solvers.lq",
 }
 
 __all__ = [
     "GameGraph",
     "InformationStructure",
+    "LQGame",
     "OCNOpt",
     "OCNOptConfig",
     "Player",
+    "Solution",
+    "Status",
     "__version__",
+    "equilibria",
+    "solve",
 ]
 
 
 def __getattr__(name: str) -> object:
     if name not in _EXPORTS:
         raise AttributeError(f"module 'ocngame' has no attribute {name!r}")
-    value = getattr(import_module(_EXPORTS[name]), name)
+    owner = _EXPORTS[name]
+    if owner == __name__:
+        return import_module(f"{__name__}.{name}")
+    value = getattr(import_module(owner), name)
     globals()[name] = value
     return value
 

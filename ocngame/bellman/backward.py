@@ -4,7 +4,7 @@ A stage is anything that can expand Q from the next value and choose a policy fr
 quadratic stages of trajectory games and the sample-space stages of networks alike.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -43,12 +43,18 @@ class BackwardPass:
     certificates: list[Any]
 
 
-def backward_pass(stages: Iterable[StageGame], terminal: ValueExpansion) -> BackwardPass:
+def backward_pass(
+    stages: Iterable[StageGame],
+    terminal: ValueExpansion,
+    evaluate: Callable[[QExpansion, AffinePolicy], ValueExpansion] = evaluate_policy,
+) -> BackwardPass:
     """Run the Bellman recursion from the terminal value to stage 0.
 
     Args:
         stages: The stage games in forward order.
         terminal: Every player's value at the terminal state.
+        evaluate: What the stage hands to the stage before it: the value of playing the policy, or
+            the costate along it (`evaluate_costate`).
 
     Returns:
         Policies, values and certificates in forward order.
@@ -58,7 +64,7 @@ def backward_pass(stages: Iterable[StageGame], terminal: ValueExpansion) -> Back
     for stage in reversed(list(stages)):
         q = stage.expand(value)
         policy, certificate = stage.solve(q)
-        value = evaluate_policy(q, policy)
+        value = evaluate(q, policy)
         policies.append(policy)
         values.append(value)
         certificates.append(certificate)

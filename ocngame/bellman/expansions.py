@@ -18,7 +18,10 @@ section 6.2; Mayne, 1966, for the single-player expansion):
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from ocngame.linalg import left_product, right_product
 
 __all__ = ["QExpansion", "QuadraticStage", "ValueExpansion", "expand_q"]
 
@@ -49,6 +52,8 @@ class QExpansion:
         q_xx: State Hessians, shape (..., N, n, n).
         q_ux: Mixed Hessians, shape (..., N, m, n).
         q_uu: Control Hessians, shape (..., N, m, m).
+        q_xu: The other mixed block, shape (..., N, n, m), where it is not the transpose of q_ux:
+            with costates in the place of value gradients the Jacobians are not symmetric.
     """
 
     q: Tensor
@@ -57,6 +62,7 @@ class QExpansion:
     q_xx: Tensor
     q_ux: Tensor
     q_uu: Tensor
+    q_xu: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +72,13 @@ class QuadraticStage:
     Attributes:
         A: State matrix, shape (..., n_next, n).
         B: Control matrix over the joint control, shape (..., n_next, m).
-        c: Offset, shape (..., n_next).
+        c: Offset, shape (..., n_next); None if there is none.
         cost: The running costs as a `QExpansion` (gradients and Hessians of l).
     """
 
     A: Tensor
     B: Tensor
-    c: Tensor
+    c: Tensor | None
     cost: QExpansion
 
 
@@ -86,18 +92,21 @@ def expand_q(stage: QuadraticStage, value: ValueExpansion) -> QExpansion:
     Returns:
         The expansion of every player's Q-function; the formulas stand in the module's docstring.
     """
-    A, B, c = (matrix.unsqueeze(-3) for matrix in (stage.A, stage.B, stage.c.unsqueeze(-1)))
-    cost = stage.cost
-    value_b = value.v_xx @ B
-    value_a = value.v_xx @ A
-    value_c = value.v_xx @ c
-    slope = value.v_x.unsqueeze(-1) + value_c
-    offset = (c.mT @ (value.v_x.unsqueeze(-1) + 0.5 * value_c)).squeeze(-1).squeeze(-1)
+    A, B, cost = stage.A, stage.B, stage.cost
+    slope, constant = value.v_x, cost.q + value.v
+    if stage.c is not None:
+        slope = slope + right_product(value.v_xx, stage.c.unsqueeze(-1)).squeeze(-1)
+        mean = 0.5 * (value.v_x + slope)
+        constant = constant + (mean @ stage.c.unsqueeze(-1)).squeeze(-1)
+    # The slope rides along as one more row: a product of its own would cost as much again.
+    rows = torch.cat([value.v_xx, slope.unsqueeze(-2)], dim=-2)
+    along_a, along_b = right_product(rows, A), right_product(rows, B)
+    value_a, value_b = along_a[..., :-1, :], along_b[..., :-1, :]
     return QExpansion(
-        q=cost.q + value.v + offset,
-        q_x=cost.q_x + (A.mT @ slope).squeeze(-1),
-        q_u=cost.q_u + (B.mT @ slope).squeeze(-1),
-        q_xx=cost.q_xx + A.mT @ value_a,
-        q_ux=cost.q_ux + B.mT @ value_a,
-        q_uu=cost.q_uu + B.mT @ value_b,
+        q=constant,
+        q_x=along_a[..., -1, :] + cost.q_x,
+        q_u=along_b[..., -1, :] + cost.q_u,
+        q_xx=left_product(A, value_a) + cost.q_xx,
+        q_ux=left_product(B, value_a) + cost.q_ux,
+        q_uu=left_product(B, value_b) + cost.q_uu,
     )

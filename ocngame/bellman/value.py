@@ -10,8 +10,11 @@ It holds whether or not (k, K) minimises Q. The short form `v_xx = q_xx - q_xu q
 holds at the exact minimiser only, so it is not used here.
 """
 
+import torch
+
 from ocngame.bellman.expansions import QExpansion, ValueExpansion
 from ocngame.bellman.policy import AffinePolicy
+from ocngame.linalg import left_product, right_product
 
 __all__ = ["evaluate_policy"]
 
@@ -26,12 +29,13 @@ def evaluate_policy(q: QExpansion, policy: AffinePolicy) -> ValueExpansion:
     Returns:
         The value expansion of every player, with exactly symmetric Hessians.
     """
-    k = policy.feedforward[..., None, :, None]
-    K = policy.feedback.unsqueeze(-3)
-    q_u = q.q_u.unsqueeze(-1)
-    curvature_k = q.q_uu @ k
-    v = q.q + (k.mT @ (q_u + 0.5 * curvature_k)).squeeze(-1).squeeze(-1)
-    v_x = q.q_x + (K.mT @ (q_u + curvature_k) + q.q_ux.mT @ k).squeeze(-1)
-    half = K.mT @ (q.q_ux + 0.5 * (q.q_uu @ K))
-    v_xx = q.q_xx + half + half.mT
-    return ValueExpansion(v=v, v_x=v_x, v_xx=0.5 * (v_xx + v_xx.mT))
+    answer = torch.cat([policy.feedback, policy.feedforward.unsqueeze(-1)], dim=-1)
+    demand = torch.cat([q.q_ux, q.q_u.unsqueeze(-1)], dim=-1)
+    # In z = (dx, 1) all three orders are one product, of which the value takes both halves.
+    half = left_product(answer, right_product(q.q_uu, 0.5 * answer) + demand)
+    square = half[..., :-1, :-1] + 0.5 * q.q_xx
+    return ValueExpansion(
+        v=q.q + half[..., -1, -1],
+        v_x=q.q_x + half[..., :-1, -1] + half[..., -1, :-1],
+        v_xx=square + square.mT,
+    )

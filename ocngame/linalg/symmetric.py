@@ -3,7 +3,13 @@
 import torch
 from torch import Tensor
 
-__all__ = ["count_negative", "damped_inverse", "project_psd", "symmetrise"]
+__all__ = [
+    "count_negative",
+    "damped_inverse",
+    "project_psd",
+    "smallest_eigenvalue",
+    "symmetrise",
+]
 
 
 def symmetrise(matrix: Tensor) -> Tensor:
@@ -72,6 +78,29 @@ def count_negative(matrix: Tensor) -> Tensor:
     if not bool(torch.linalg.cholesky_ex(matrix).info.any()):
         return torch.zeros((), dtype=torch.long, device=matrix.device)
     return _negative(torch.linalg.eigvalsh(matrix)).sum()
+
+
+def smallest_eigenvalue(matrix: Tensor) -> Tensor:
+    """Give the smallest eigenvalue, without a gradient.
+
+    Args:
+        matrix: Symmetric matrices, shape (..., n, n); the lower triangle is read.
+
+    Returns:
+        The smallest eigenvalues, shape (...); NaN where the matrix is not finite.
+    """
+    matrix = matrix.detach()
+    if matrix.shape[-1] == 1:
+        value = matrix[..., 0, 0]
+        return torch.where(torch.isfinite(value), value, torch.nan)
+    finite = torch.isfinite(matrix).all(-1).all(-1)
+    if matrix.shape[-1] == 2:
+        first, second, off = matrix[..., 0, 0], matrix[..., 1, 1], matrix[..., 1, 0]
+        value = 0.5 * (first + second) - torch.hypot(0.5 * (first - second), off)
+    else:
+        eye = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+        value = torch.linalg.eigvalsh(torch.where(finite[..., None, None], matrix, eye))[..., 0]
+    return torch.where(finite, value, torch.nan)
 
 
 def _negative(values: Tensor) -> Tensor:

@@ -1,0 +1,19 @@
+"""Linear-quadratic games: exact solutions with evidence of existence."""
+
+from ocngame.solvers.lq.existence import ExistenceRule, Fault, LQCertificate
+from ocngame.solvers.lq.solution import Solution
+from ocngame.solvers.lq.solve import solve
+from ocngame.solvers.lq.stationary import StationaryRule, StationarySolution, solve_stationary
+from ocngame.solvers.lq.status import Status
+
+__all__ = [
+    "ExistenceRule",
+    "Fault",
+    "LQCertificate",
+    "Solution",
+    "StationaryRule",
+    "StationarySolution",
+    "Status",
+    "solve",
+    "solve_stationary",
+]

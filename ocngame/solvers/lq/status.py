@@ -1,0 +1,83 @@
+"""What became of a game: one sentence with a remedy for every end that a solver can have."""
+
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+__all__ = ["Status", "code_of", "status_of"]
+
+
+class Status(StrEnum):
+    """The end of a solution, as a sentence; `solution.codes` holds positions in this list.
+
+    Attributes:
+        SOLVED: The equilibrium exists, is unique and was found.
+        OWN_CURVATURE: Someone's own stage problem has no minimum.
+        CONDENSED_CURVATURE: Someone gains without bound by changing its whole control sequence.
+        SINGULAR_SYSTEM: The players' conditions at a stage contradict or leave freedom.
+        SINGULAR_BOUNDARY: The same, for the boundary-value problem of open loop.
+        NON_FINITE: Numbers overflowed.
+        NOT_CONVERGED: The infinite-horizon recursion did not settle.
+        UNSTABLE: It settled on policies that let the state grow.
+    """
+
+    SOLVED = "solved: the equilibrium exists and is unique"
+    OWN_CURVATURE = (
+        "a player's own curvature is not positive, so it has no best control: raise its own "
+        "control cost, or shorten the horizon"
+    )
+    CONDENSED_CURVATURE = (
+        "a player's cost is not convex in its own control sequence, so no open-loop equilibrium "
+        "exists: raise its own control cost, shorten the horizon, or ask for feedback information"
+    )
+    SINGULAR_SYSTEM = (
+        "the coupled system of the stage is singular, so the equilibrium does not exist or is not "
+        "unique: change the costs on the other players' controls, or play cooperatively"
+    )
+    SINGULAR_BOUNDARY = (
+        "the open-loop boundary-value problem that starts at the stage is singular, so it has no "
+        "unique solution from every state: change the horizon, or ask for feedback information"
+    )
+    NON_FINITE = (
+        "numbers overflowed: scale states, controls and costs to about one, shorten the horizon, "
+        "or use float64"
+    )
+    NOT_CONVERGED = (
+        "the recursion did not reach a stationary value: allow more stages, or check that the "
+        "players can stabilise the state and see what is unstable in their costs"
+    )
+    UNSTABLE = (
+        "the stationary policies do not stabilise the state: add state costs to what is unstable"
+    )
+
+
+_ORDER = list(Status)
+
+
+def code_of(status: Status) -> int:
+    """Give the position of a status in the list.
+
+    Args:
+        status: The status.
+
+    Returns:
+        Its code.
+    """
+    return _ORDER.index(status)
+
+
+def status_of(codes: Tensor) -> Status | list:
+    """Name the codes of a batch.
+
+    Args:
+        codes: Integer codes, shape (...).
+
+    Returns:
+        A status if there is no batch, otherwise statuses in nested lists of the batch's shape.
+    """
+
+    def name(code: int | list) -> Status | list:
+        return _ORDER[code] if isinstance(code, int) else [name(one) for one in code]
+
+    return name(codes.to(torch.int64).tolist())
