@@ -151,9 +151,13 @@ def mean_reached(paths: Sequence[Path_], column: int) -> float:
 
 
 def best_of_grids(runs: dict[str, list[Path_]]) -> list[str]:
-    """Name the best of Adam's and of SGD's grid by mean steps to the target."""
+    """Name the best of Adam's and of SGD's grid by mean steps to the target, then final loss."""
+
+    def rank(name: str) -> tuple[float, float]:
+        return mean_reached(runs[name], 0), statistics.mean(p[-1][1] for p in runs[name])
+
     names = [[n for n in runs if n.startswith(kind)] for kind in ("Adam", "SGD")]
-    return [min(group, key=lambda n: mean_reached(runs[n], 0)) for group in names]
+    return [min(group, key=rank) for group in names]
 
 
 def verdict(runs: dict[str, list[Path_]]) -> str:
