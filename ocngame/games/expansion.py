@@ -9,8 +9,10 @@ whose gradient is `sum_j y'_j grad h_j` with `y' = max(0, y + rho h)`: that of t
 next multipliers, so a point that is stationary for one is stationary for the other.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -98,6 +100,7 @@ def expand(
     Returns:
         The derivatives of dynamics, costs and the constraints' augmented Lagrangian.
     """
+    _load_forward_mode()
     n, count = game.state_size, game.player_count
     z = torch.cat([xs[:, :-1], us], dim=-1)
     stages = torch.arange(game.horizon, device=us.device)
@@ -245,6 +248,14 @@ def _lagrangian(
     bent = torch.einsum("...ic,...cab->...iab", own, symmetrise(curves))
     outer = torch.einsum("...ic,...ca,...cb->...iab", steep, slopes, slopes)
     return slope, bent + outer
+
+
+@cache
+def _load_forward_mode() -> None:
+    """Let torch load its forward-mode rules, which warns of torch's own use of its old compiler."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        jacfwd(torch.sin)(torch.zeros(1))
 
 
 def _over_stages(function: Callable) -> Callable:
