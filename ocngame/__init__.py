@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ocngame import equilibria
-    from ocngame.games import GameGraph, InformationStructure, LQGame, Player
-    from ocngame.solvers.lq import Solution, Status, solve
+    from ocngame.games import GameGraph, InformationStructure, LQGame, NonlinearGame, Player
+    from ocngame.solvers.lq import Solution, Status
+    from ocngame.solvers.nonlinear import IterationOptions, NonlinearSolution
     from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
+    from ocngame.solvers.solve import solve
 
 __version__ = "0.1.0"
 
@@ -19,19 +21,25 @@ _EXPORTS = {
     "equilibria": "ocngame",
     "GameGraph": "ocngame.games",
     "InformationStructure": "ocngame.games",
+    "IterationOptions": "ocngame.solvers.nonlinear",
     "LQGame": "ocngame.games",
+    "NonlinearGame": "ocngame.games",
+    "NonlinearSolution": "ocngame.solvers.nonlinear",
     "OCNOpt": "ocngame.solvers.ocnopt",
     "OCNOptConfig": "ocngame.solvers.ocnopt",
     "Player": "ocngame.games",
     "Solution": "ocngame.solvers.lq",
     "Status": "ocngame.solvers.lq",
-    "solve": "ocngame.solvers.lq",
+    "solve": "ocngame.solvers.solve",
 }
 
 __all__ = [
     "GameGraph",
     "InformationStructure",
+    "IterationOptions",
     "LQGame",
+    "NonlinearGame",
+    "NonlinearSolution",
     "OCNOpt",
     "OCNOptConfig",
     "Player",

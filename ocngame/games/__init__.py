@@ -1,9 +1,26 @@
 """Games: what is played, by whom, and with what information."""
 
+from ocngame.games.constraints import Constraint, control_bounds, keep_apart, stay_inside
+from ocngame.games.discretise import at_stage, rk4
 from ocngame.games.graph import GameGraph
 from ocngame.games.information import InformationStructure
 from ocngame.games.lq import LQGame
+from ocngame.games.nonlinear import NonlinearGame
 from ocngame.games.player import Player
 from ocngame.games.stage import Stage, StageKind
 
-__all__ = ["GameGraph", "InformationStructure", "LQGame", "Player", "Stage", "StageKind"]
+__all__ = [
+    "Constraint",
+    "GameGraph",
+    "InformationStructure",
+    "LQGame",
+    "NonlinearGame",
+    "Player",
+    "Stage",
+    "StageKind",
+    "at_stage",
+    "control_bounds",
+    "keep_apart",
+    "rk4",
+    "stay_inside",
+]

@@ -20,6 +20,10 @@ class Status(StrEnum):
         NON_FINITE: Numbers overflowed.
         NOT_CONVERGED: The infinite-horizon recursion did not settle.
         UNSTABLE: It settled on policies that let the state grow.
+        MAX_ITERATIONS: An iteration was cut off while its residual was still too large.
+        STALLED: No step along the iteration's direction reduced its residual.
+        NO_MINIMUM: A stationary point at which somebody's second-order condition fails.
+        INFEASIBLE: The constraints are violated where the iteration ended.
     """
 
     SOLVED = "solved: the equilibrium exists and is unique"
@@ -49,6 +53,22 @@ class Status(StrEnum):
     )
     UNSTABLE = (
         "the stationary policies do not stabilise the state: add state costs to what is unstable"
+    )
+    MAX_ITERATIONS = (
+        "the residual is still above the tolerance: allow more iterations, or start from better "
+        "controls"
+    )
+    STALLED = (
+        "no step reduces the residual: start from other controls, smooth the costs, or raise the "
+        "tolerance if the residual is already at rounding"
+    )
+    NO_MINIMUM = (
+        "the point is stationary, but not a strict minimum of somebody's own cost, so it is not an "
+        "equilibrium: start from other controls, or raise that player's own control cost"
+    )
+    INFEASIBLE = (
+        "the constraints are still violated: check that they can be met together from this initial "
+        "state, allow more rounds, or raise the penalty"
     )
 
 

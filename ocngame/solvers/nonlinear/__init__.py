@@ -1,0 +1,14 @@
+"""Nonlinear games: iterative quadratic approximation, judged on the original game."""
+
+from ocngame.solvers.nonlinear.options import AugmentedLagrangian, IterationOptions
+from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Start
+from ocngame.solvers.nonlinear.solve import solve_nonlinear
+
+__all__ = [
+    "AugmentedLagrangian",
+    "ConstraintReport",
+    "IterationOptions",
+    "NonlinearSolution",
+    "Start",
+    "solve_nonlinear",
+]

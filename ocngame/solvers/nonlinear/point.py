@@ -1,0 +1,275 @@
+r"""One trajectory of the iteration: its step, and its residual on the original game.
+
+The residual of player i is the norm of the gradient of its own cost J^i (with constraints, of its
+Lagrangian)
+
+* in feedback play with respect to its own feedforward, every gain K held: the path is stationary
+  among affine policies whose gains solve the quadratic game about the path;
+* in open loop with respect to its own control sequence, the others' sequences held;
+* in cooperative play, with one decision maker, these are the same.
+
+A point is *full* if its step comes from the true Hessians, and *safe* if from Hessians projected on
+the positive semi-definite cone, the dynamics' curvature left out and a proximal term
+`prox/2 |du^i|^2` added to each own cost. Safe points serve to get near; only a full one can count
+as converged, so neither projection nor proximal term can shift the answer.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from ocngame.bellman import AffinePolicy, CostateStage, DenseStage, QuadraticStage, StageRule
+from ocngame.bellman.curved import CurvedPass, curved_pass
+from ocngame.games import InformationStructure, LQGame, NonlinearGame
+from ocngame.games.expansion import Expansion, Multipliers, augmented_costs, expand
+from ocngame.linalg import project_psd
+from ocngame.solvers.lq.existence import ExistenceRule, join, judge
+from ocngame.solvers.lq.status import Status
+
+__all__ = ["Point", "Problem", "evaluate", "own_rows", "quadratic_game"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What is iterated on.
+
+    Attributes:
+        game: The game among the decision makers.
+        rule: Their control slices and information structure.
+        dynamics_hessian: Whether the curvature of the dynamics enters.
+    """
+
+    game: NonlinearGame
+    rule: StageRule
+    dynamics_hessian: bool
+
+    @property
+    def costates(self) -> bool:
+        """Whether the information structure is open loop."""
+        return self.rule.information is InformationStructure.OPEN_LOOP
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is a single decision maker."""
+        return len(self.rule.slices) == 1
+
+    @property
+    def mixes(self) -> bool:
+        """Whether steps are not Newton's and gain from mixing."""
+        return not self.costates and not (self.alone and self.dynamics_hessian)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """B trajectories with their steps and residuals.
+
+    Attributes:
+        xs: States, shape (B, T+1, n).
+        us: Joint controls, shape (B, T, m).
+        k: Feedforward of the step, shape (B, T, m).
+        K: Feedback, shape (B, T, m, n).
+        residuals: Norm of each decision maker's own gradient, shape (B, D).
+        merit: Norm over the decision makers, shape (B,); infinite where anything is not finite.
+        regular: Whether every stage has positive own curvatures and a regular system, shape (B,).
+        full: Whether the point is full, shape (B,).
+        prox: Weight of the proximal term, shape (B,); zero for full points.
+        cost: Cost of a single decision maker, with the constraints' terms, shape (B,); zero where
+            there are several, who have no common measure.
+        slope: Derivative of that cost along the step, shape (B,).
+    """
+
+    xs: Tensor
+    us: Tensor
+    k: Tensor
+    K: Tensor
+    residuals: Tensor
+    merit: Tensor
+    regular: Tensor
+    full: Tensor
+    prox: Tensor
+    cost: Tensor
+    slope: Tensor
+
+    def take(self, index: Tensor) -> "Point":
+        """Pick trajectories.
+
+        Args:
+            index: Which, shape (b,).
+
+        Returns:
+            The b trajectories.
+        """
+        return Point(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def put(self, index: Tensor, other: "Point") -> "Point":
+        """Replace trajectories.
+
+        Args:
+            index: Which, shape (b,).
+            other: The b replacements.
+
+        Returns:
+            All B trajectories.
+        """
+        parts = {}
+        for f in fields(self):
+            part = getattr(self, f.name).clone()
+            part[index] = getattr(other, f.name)
+            parts[f.name] = part
+        return Point(**parts)
+
+    @property
+    def step(self) -> AffinePolicy:
+        """The step as policies."""
+        return AffinePolicy(feedforward=self.k, feedback=self.K)
+
+
+def own_rows(gradient: Tensor, slices: tuple[slice, ...]) -> list[Tensor]:
+    """Pick the gradients of each decision maker's cost in its own controls.
+
+    Args:
+        gradient: All gradients, shape (..., D, T, m).
+        slices: Who owns what.
+
+    Returns:
+        D tensors of shape (..., T, m_i).
+    """
+    return [gradient[..., i, :, block] for i, block in enumerate(slices)]
+
+
+def evaluate(
+    problem: Problem,
+    xs: Tensor,
+    us: Tensor,
+    full: Tensor,
+    prox: Tensor,
+    multipliers: Multipliers | None,
+) -> Point:
+    """Evaluate trajectories.
+
+    Args:
+        problem: What is iterated on.
+        xs: States, shape (B, T+1, n).
+        us: Joint controls, shape (B, T, m).
+        full: Which points are to be full, shape (B,).
+        prox: Weights of the proximal term where not, shape (B,).
+        multipliers: Multipliers of the constraints, or None.
+
+    Returns:
+        The points.
+    """
+    curved = problem.dynamics_hessian and bool(full.any())
+    expansion = expand(problem.game, xs, us, multipliers=multipliers, dynamics_hessian=curved)
+    finite = torch.isfinite(xs).flatten(1).all(-1) & torch.isfinite(us).flatten(1).all(-1)
+    for part in (expansion.f_z, expansion.l_z, expansion.l_zz, expansion.phi_x, expansion.phi_xx):
+        finite &= torch.isfinite(part).flatten(1).all(-1)
+    prox = torch.where(full, 0, prox)
+    if not bool(full.all()):
+        expansion = _made_safe(problem, expansion, full, finite, prox)
+    found = run_pass(problem, expansion)
+    regular = finite & _regular(problem, expansion, found)
+    rows = own_rows(found.gradient, problem.rule.slices)
+    residuals = torch.stack([row.flatten(1).norm(dim=-1) for row in rows], dim=-1)
+    k, K = found.policies.feedforward, found.policies.feedback
+    finite = finite & torch.isfinite(k).flatten(1).all(-1) & torch.isfinite(K).flatten(1).all(-1)
+    merit = residuals.norm(dim=-1)
+    merit = torch.where(finite & torch.isfinite(merit), merit, torch.inf)
+    cost = slope = torch.zeros_like(merit)
+    if len(rows) == 1:
+        cost = augmented_costs(problem.game, xs, us, multipliers)[:, 0]
+        slope = (rows[0] * k).flatten(1).sum(-1)
+    return Point(
+        xs=xs,
+        us=us,
+        k=k,
+        K=K,
+        residuals=residuals,
+        merit=merit,
+        regular=regular,
+        full=full,
+        prox=prox,
+        cost=torch.where(torch.isfinite(cost), cost, torch.inf),
+        slope=slope,
+    )
+
+
+def run_pass(problem: Problem, expansion: Expansion) -> CurvedPass:
+    """Run the backward pass of a problem about trajectories.
+
+    Args:
+        problem: What is iterated on.
+        expansion: Derivatives along the trajectories.
+
+    Returns:
+        The step, gradients and certificates.
+    """
+    kind = CostateStage if problem.costates else DenseStage
+
+    def make(t: int, quadratic: QuadraticStage) -> CostateStage | DenseStage:
+        return kind(quadratic=quadratic, rule=problem.rule)
+
+    return curved_pass(expansion, make, costates=problem.costates)
+
+
+def quadratic_game(problem: Problem, expansion: Expansion, slopes: Tensor) -> LQGame:
+    """Give the quadratic game about a trajectory, in deviations from it.
+
+    Args:
+        problem: What is iterated on.
+        expansion: Derivatives along the trajectories.
+        slopes: Gradients of the costs-to-go, shape (B, D, T+1, n).
+
+    Returns:
+        The game; the curvature of the dynamics is in its costs.
+    """
+    n = problem.game.state_size
+    l_zz = expansion.l_zz
+    if expansion.f_zz is not None:
+        l_zz = l_zz + torch.einsum("bitk,btkac->bitac", slopes[:, :, 1:], expansion.f_zz)
+        l_zz = 0.5 * (l_zz + l_zz.mT)
+    return LQGame(
+        A=expansion.f_z[..., :n],
+        B=expansion.f_z[..., n:],
+        Q=torch.cat([l_zz[..., :n, :n], expansion.phi_xx.unsqueeze(2)], dim=2),
+        q=torch.cat([expansion.l_z[..., :n], expansion.phi_x.unsqueeze(2)], dim=2),
+        R=l_zz[..., n:, n:],
+        r=expansion.l_z[..., n:],
+        M=l_zz[..., :n, n:],
+        control_slices=problem.rule.slices,
+    )
+
+
+def _made_safe(
+    problem: Problem, expansion: Expansion, full: Tensor, finite: Tensor, prox: Tensor
+) -> Expansion:
+    n = problem.game.state_size
+    keep = full | ~finite
+    l_zz = torch.where(keep[:, None, None, None, None], 0, expansion.l_zz)
+    phi_xx = torch.where(keep[:, None, None, None], 0, expansion.phi_xx)
+    l_zz = torch.where(keep[:, None, None, None, None], expansion.l_zz, project_psd(l_zz)[0])
+    phi_xx = torch.where(keep[:, None, None, None], expansion.phi_xx, project_psd(phi_xx)[0])
+    own = l_zz.new_zeros(l_zz.shape[1], l_zz.shape[-1])
+    for i, block in enumerate(problem.rule.slices):
+        own[i, n + block.start : n + block.stop] = 1
+    l_zz = l_zz + prox[:, None, None, None, None] * torch.diag_embed(own).unsqueeze(1)
+    f_zz = expansion.f_zz
+    if f_zz is not None:
+        f_zz = torch.where(full[:, None, None, None, None], f_zz, 0)
+    return replace(expansion, l_zz=l_zz, phi_xx=phi_xx, f_zz=f_zz)
+
+
+def _regular(problem: Problem, expansion: Expansion, found: CurvedPass) -> Tensor:
+    n = problem.game.state_size
+    scale = torch.stack(
+        [
+            expansion.l_zz[:, i, :, n + b.start : n + b.stop, n + b.start : n + b.stop]
+            .abs()
+            .amax((-2, -1))
+            for i, b in enumerate(problem.rule.slices)
+        ],
+        dim=1,
+    )
+    evidence = join(found.certificates, scale)
+    fault = judge(evidence, ExistenceRule(), Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM)
+    return fault.codes == 0

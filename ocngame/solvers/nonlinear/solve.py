@@ -1,0 +1,237 @@
+"""Solve a nonlinear game by iterating on its quadratic approximation."""
+
+import torch
+from torch import Tensor
+
+from ocngame._checks import one_of
+from ocngame._tensor_checks import finite, shaped
+from ocngame.bellman import AffinePolicy, StageRule, constant_policies
+from ocngame.bellman.trajectory import play_nonlinear
+from ocngame.errors import ConvergenceError, InvalidInputError
+from ocngame.games import InformationStructure, NonlinearGame
+from ocngame.games.expansion import Multipliers, expand
+from ocngame.solvers.lq.existence import ExistenceRule, LQCertificate, judge
+from ocngame.solvers.lq.feedback import solve_by_values
+from ocngame.solvers.lq.open_loop import solve_by_costates
+from ocngame.solvers.lq.status import Status, status_of
+from ocngame.solvers.nonlinear.augmented import Constrained, iterate_constrained
+from ocngame.solvers.nonlinear.iterate import Outcome, iterate
+from ocngame.solvers.nonlinear.options import IterationOptions
+from ocngame.solvers.nonlinear.point import Point, Problem, quadratic_game, run_pass
+from ocngame.solvers.nonlinear.search import pick
+from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Start
+
+__all__ = ["solve_nonlinear"]
+
+KINDS = (
+    InformationStructure.FEEDBACK,
+    InformationStructure.OPEN_LOOP,
+    InformationStructure.COOPERATIVE,
+)
+
+
+@torch.no_grad()
+def solve_nonlinear(
+    game: NonlinearGame,
+    *,
+    information: InformationStructure | str = InformationStructure.FEEDBACK,
+    x0: Tensor,
+    initial: Tensor | AffinePolicy | NonlinearSolution | Start | None = None,
+    weights: Tensor | None = None,
+    options: IterationOptions | None = None,
+    existence: ExistenceRule | None = None,
+    raise_on_failure: bool = True,
+) -> NonlinearSolution:
+    """Look for an equilibrium of a nonlinear game from given initial states.
+
+    What is found is a local equilibrium: stationary on the original game to the tolerance, and
+    with positive curvatures of the true Hessians. In feedback play it is one among affine policies
+    (see `ocngame.solvers.nonlinear.point`); with constraints a variational generalised one (see
+    `ocngame.solvers.nonlinear.augmented`).
+
+    Args:
+        game: The game.
+        information: Feedback, open loop or cooperative, or its name.
+        x0: Initial states, shape (..., n).
+        initial: First controls (..., T, m), policies, an earlier solution, or its `shifted()`;
+            zero controls if None.
+        weights: Weights of the players' costs, shape (N,), for cooperative play only.
+        options: Tolerances and limits.
+        existence: How far from the border the second-order condition has to hold.
+        raise_on_failure: Whether an element that is not solved raises. If not, its status says why
+            and its trajectory is the last one; the others are unaffected.
+
+    Returns:
+        The solution, with a status per batch element.
+
+    Raises:
+        InvalidInputError: naming the argument that does not fit the game.
+        UnknownNameError: if the information structure has no such name.
+        ConvergenceError: naming the first element that is not solved.
+    """
+    one_of("information", information, [structure.value for structure in InformationStructure])
+    information = InformationStructure(information)
+    options = IterationOptions() if options is None else options
+    existence = ExistenceRule() if existence is None else existence
+    problem = _problem(game, information, weights, options)
+    game.check(x0)
+    begin = _begin(game, x0, initial)
+    batch = torch.broadcast_shapes(x0.shape[:-1], begin.policies.feedforward.shape[:-2])
+    xs, us = play_nonlinear(game, begin.policies, x0.expand(*batch, game.state_size))
+    xs, us = xs.reshape(-1, *xs.shape[-2:]), us.reshape(-1, *us.shape[-2:])
+    report = None
+    if game.constraints:
+        y = _flat(begin.multipliers, batch)
+        report = iterate_constrained(problem, xs, us, options, y)
+        outcome = report.outcome
+    else:
+        outcome = iterate(
+            problem, xs, us, tolerance=options.tolerance, max_iterations=options.max_iterations
+        )
+    point, codes, certificate = _certify(problem, outcome, report, existence)
+    if raise_on_failure:
+        _refuse(codes.reshape(batch), information, outcome, batch)
+    return NonlinearSolution(
+        information=information,
+        states=_shaped(point.xs, batch),
+        controls=_shaped(point.us, batch),
+        feedback=_shaped(point.K, batch),
+        costs=_shaped(game.costs(point.xs, point.us), batch),
+        residuals=_shaped(point.residuals, batch),
+        certificate=LQCertificate(
+            own_curvature=_shaped(certificate.own_curvature, batch),
+            curvature_scale=_shaped(certificate.curvature_scale, batch),
+            pivot=_shaped(certificate.pivot, batch),
+            system=_shaped(certificate.system, batch),
+        ),
+        codes=_shaped(codes, batch),
+        iterations=_shaped(outcome.iterations, batch),
+        constraints=None if report is None else _report(report, batch),
+        weights=weights,
+    )
+
+
+def _problem(
+    game: NonlinearGame,
+    information: InformationStructure,
+    weights: Tensor | None,
+    options: IterationOptions,
+) -> Problem:
+    if information not in KINDS:
+        known = ", ".join(KINDS)
+        raise InvalidInputError(
+            f"information: expected one of {known} for a nonlinear game, got {information}"
+        )
+    if weights is not None:
+        if information is not InformationStructure.COOPERATIVE:
+            raise InvalidInputError(
+                f"weights: expected None unless play is cooperative, got weights for {information}"
+            )
+        shaped("weights", weights, "N", N=game.player_count)
+        finite("weights", weights)
+        if bool((weights < 0).any()) or not bool((weights > 0).any()):
+            raise InvalidInputError(
+                f"weights: expected non-negative weights, not all zero, got {weights.tolist()}"
+            )
+    if information is InformationStructure.COOPERATIVE:
+        game = game.team(None if weights is None else weights.tolist())
+        information = InformationStructure.FEEDBACK
+    rule = StageRule(slices=tuple(game.control_slices), information=information)
+    return Problem(game=game, rule=rule, dynamics_hessian=options.dynamics_hessian)
+
+
+def _begin(
+    game: NonlinearGame,
+    x0: Tensor,
+    initial: Tensor | AffinePolicy | NonlinearSolution | Start | None,
+) -> Start:
+    if initial is None:
+        initial = x0.new_zeros(game.horizon, game.control_size)
+    if isinstance(initial, NonlinearSolution):
+        initial = initial.start()
+    if isinstance(initial, Tensor):
+        shaped("initial", initial, "... T m", T=game.horizon, m=game.control_size)
+        initial = constant_policies(initial, game.state_size)
+    if isinstance(initial, AffinePolicy):
+        initial = Start(policies=initial)
+    sizes = {"T": game.horizon, "m": game.control_size, "n": game.state_size}
+    shaped("initial.feedforward", initial.policies.feedforward, "... T m", **sizes)
+    shaped("initial.feedback", initial.policies.feedback, "... T m n", **sizes)
+    finite("initial", initial.policies.feedforward)
+    finite("initial", initial.policies.feedback)
+    return initial
+
+
+def _certify(
+    problem: Problem, outcome: Outcome, report: Constrained | None, existence: ExistenceRule
+) -> tuple[Point, Tensor, LQCertificate]:
+    """Ask stationary elements for their second-order condition, with the true Hessians."""
+    point, codes = outcome.point, outcome.codes.clone()
+    T, D, m = problem.game.horizon, len(problem.rule.slices), problem.game.control_size
+    blank = point.us.new_full((len(codes), D, T), torch.nan)
+    parts = {
+        "own_curvature": blank,
+        "curvature_scale": blank.clone(),
+        "pivot": blank[:, 0].clone(),
+        "system": point.us.new_full((len(codes), T, m, m), torch.nan),
+    }
+    index = (codes == 0).nonzero().squeeze(-1)
+    if not len(index):
+        return point, codes, LQCertificate(**parts)
+    y = None if report is None else pick(report.multipliers, index)
+    xs, us = point.xs[index], point.us[index]
+    expansion = expand(problem.game, xs, us, multipliers=y)
+    slopes = run_pass(problem, expansion).slopes
+    approximation = quadratic_game(problem, expansion, slopes)
+    find = solve_by_costates if problem.costates else solve_by_values
+    certificate = find(approximation, problem.rule)[1]
+    fault = judge(certificate, existence, Status.NO_MINIMUM, Status.SINGULAR_SYSTEM)
+    codes[index] = fault.codes
+    for name, part in parts.items():
+        part[index] = getattr(certificate, name)
+    return point, codes, LQCertificate(**parts)
+
+
+def _report(report: Constrained, batch: torch.Size) -> ConstraintReport:
+    y = report.multipliers
+    return ConstraintReport(
+        multipliers=Multipliers(
+            running=_shaped(y.running, batch),
+            terminal=_shaped(y.terminal, batch),
+            penalty=_shaped(y.penalty, batch),
+        ),
+        violation=_shaped(report.violation, batch),
+        complementarity=_shaped(report.complementarity, batch),
+        rounds=_shaped(report.rounds, batch),
+    )
+
+
+def _flat(multipliers: Multipliers | None, batch: torch.Size) -> Multipliers | None:
+    if multipliers is None:
+        return None
+    y = multipliers
+    return Multipliers(
+        running=y.running.expand(*batch, *y.running.shape[-2:]).reshape(-1, *y.running.shape[-2:]),
+        terminal=y.terminal.expand(*batch, y.terminal.shape[-1]).reshape(-1, y.terminal.shape[-1]),
+        penalty=y.penalty.expand(batch).reshape(-1),
+    )
+
+
+def _shaped(part: Tensor, batch: torch.Size) -> Tensor:
+    return part.reshape(*batch, *part.shape[1:])
+
+
+def _refuse(
+    codes: Tensor, information: InformationStructure, outcome: Outcome, batch: torch.Size
+) -> None:
+    """Raise for the first batch element that is not solved."""
+    if not bool((codes != 0).any()):
+        return
+    where = tuple(int(index) for index in (codes != 0).nonzero()[0])
+    merit = float(outcome.point.merit.reshape(batch)[where])
+    count = int(outcome.iterations.reshape(batch)[where])
+    place = f" in batch element {where}" if where else ""
+    raise ConvergenceError(
+        f"game: no {information} solution{place} after {count} iterations, residual {merit:.3g}: "
+        f"{status_of(codes[where])}"
+    )
