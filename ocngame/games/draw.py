@@ -12,11 +12,11 @@ from ocngame.games.stage import Stage, StageKind
 if TYPE_CHECKING:
     from ocngame.games.graph import GameGraph
 
-__all__ = ["draw_game"]
+__all__ = ["PALETTE", "draw_game"]
 
 _PER_ROW = 12
 _ROW_HEIGHT = 2.6
-_PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99")
+PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#44bb99")
 _PASSIVE = "#dddddd"
 
 
@@ -36,7 +36,7 @@ def draw_game(game: "GameGraph", path: str | PathLike[str]) -> None:
     figure = Figure(figsize=(max(6.0, 1.35 * columns), 0.85 * height), dpi=130)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.01, 0.01, 0.98, 0.98))
-    colours = {player.name: _PALETTE[i % len(_PALETTE)] for i, player in enumerate(game.players)}
+    colours = {player.name: PALETTE[i % len(PALETTE)] for i, player in enumerate(game.players)}
     for source, target, data in game.graph.edges(data=True):
         ends = game.stages_by_name[source].index, game.stages_by_name[target].index
         skip = ends[1] - ends[0] > 1
