@@ -25,12 +25,15 @@ from torch import Tensor
 from ocngame.bellman.backward import StageGame, backward_pass
 from ocngame.bellman.costate import evaluate_costate
 from ocngame.bellman.expansions import QExpansion, QuadraticStage, ValueExpansion
+from ocngame.bellman.fixed_policy import FixedPolicyStage
 from ocngame.bellman.lq_stages import stack_policies
 from ocngame.bellman.policy import AffinePolicy
 from ocngame.bellman.value import evaluate_policy
 from ocngame.games.expansion import Expansion
+from ocngame.games.lq import LQGame
+from ocngame.linalg import symmetrise
 
-__all__ = ["CurvedPass", "CurvedStage", "PathQ", "PathValue", "curved_pass"]
+__all__ = ["CurvedPass", "CurvedStage", "PathQ", "PathValue", "curved_pass", "path_pass", "quadratic_game"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +183,53 @@ def curved_pass(
         slopes=torch.stack([_slope(value) for value in found.values], dim=-2),
         gradient=torch.stack([q.path_u for _, q in found.certificates], dim=-2),
         certificates=[certificate for certificate, _ in found.certificates],
+    )
+
+
+def path_pass(expansion: Expansion, feedback: Tensor) -> CurvedPass:
+    """Give the gradients on the trajectory under given feedback gains.
+
+    Args:
+        expansion: Derivatives along the trajectories.
+        feedback: K about the trajectory, shape (..., T, m, n); zero for control sequences.
+
+    Returns:
+        A pass whose step has no feedforward and the given gains.
+    """
+    still = torch.zeros_like(feedback[..., 0, :, 0])
+
+    def make(t: int, quadratic: QuadraticStage) -> FixedPolicyStage:
+        policy = AffinePolicy(feedforward=still, feedback=feedback[..., t, :, :])
+        return FixedPolicyStage(quadratic=quadratic, policy=policy)
+
+    return curved_pass(expansion, make)
+
+
+def quadratic_game(expansion: Expansion, slopes: Tensor, slices: tuple[slice, ...]) -> LQGame:
+    """Give the quadratic game about trajectories, in deviations from them.
+
+    Args:
+        expansion: Derivatives along the trajectories.
+        slopes: Gradients lambda of the costs-to-go, shape (B, N, T+1, n).
+        slices: Each player's slice of the joint control.
+
+    Returns:
+        The game; the curvature of the dynamics is in its costs.
+    """
+    n = expansion.phi_x.shape[-1]
+    l_zz = expansion.l_zz
+    if expansion.f_zz is not None:
+        bent = torch.einsum("bitk,btkac->bitac", slopes[:, :, 1:], expansion.f_zz)
+        l_zz = l_zz + symmetrise(bent)
+    return LQGame(
+        A=expansion.f_z[..., :n],
+        B=expansion.f_z[..., n:],
+        Q=torch.cat([l_zz[..., :n, :n], expansion.phi_xx.unsqueeze(2)], dim=2),
+        q=torch.cat([expansion.l_z[..., :n], expansion.phi_x.unsqueeze(2)], dim=2),
+        R=l_zz[..., n:, n:],
+        r=expansion.l_z[..., n:],
+        M=l_zz[..., :n, n:],
+        control_slices=slices,
     )
 
 

@@ -19,12 +19,19 @@ import torch
 from torch import Tensor
 from torch.func import jacfwd, jacrev
 
-from ocngame.linalg import symmetrise
+from ocngame.linalg import project_psd, symmetrise
 
 if TYPE_CHECKING:
     from ocngame.games.nonlinear import NonlinearGame
 
-__all__ = ["Expansion", "Multipliers", "augmented_costs", "constraint_values", "expand"]
+__all__ = [
+    "Expansion",
+    "Multipliers",
+    "augmented_costs",
+    "constraint_values",
+    "expand",
+    "projected",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +176,28 @@ def constraint_values(game: "NonlinearGame", xs: Tensor, us: Tensor) -> tuple[Te
     running = us.new_zeros(*us.shape[:2], 0) if along is None else _over_stages(along)(z, stages)
     terminal = us.new_zeros(len(us), 0) if last is None else torch.vmap(last)(xs[:, -1])
     return running, terminal
+
+
+def projected(expansion: Expansion, mask: Tensor) -> Expansion:
+    """Project the costs' Hessians on the positive semi-definite cone, and leave out the dynamics'.
+
+    Args:
+        expansion: Derivatives along B trajectories, finite where they are projected.
+        mask: Which trajectories, shape (B,).
+
+    Returns:
+        The derivatives of a game in which every player's cost is convex.
+    """
+    wide, narrow = mask[:, None, None, None, None], mask[:, None, None, None]
+    l_zz = project_psd(torch.where(wide, expansion.l_zz, 0))[0]
+    phi_xx = project_psd(torch.where(narrow, expansion.phi_xx, 0))[0]
+    f_zz = expansion.f_zz
+    return replace(
+        expansion,
+        f_zz=None if f_zz is None else torch.where(wide, 0, f_zz),
+        l_zz=torch.where(wide, l_zz, expansion.l_zz),
+        phi_xx=torch.where(narrow, phi_xx, expansion.phi_xx),
+    )
 
 
 def augmented_costs(

@@ -21,13 +21,18 @@ from torch import Tensor
 
 from ocngame.bellman import AffinePolicy, CostateStage, DenseStage, QuadraticStage, StageRule
 from ocngame.bellman.curved import CurvedPass, curved_pass
-from ocngame.games import InformationStructure, LQGame, NonlinearGame
-from ocngame.games.expansion import Expansion, Multipliers, augmented_costs, expand
-from ocngame.linalg import project_psd
+from ocngame.games import InformationStructure, NonlinearGame
+from ocngame.games.expansion import (
+    Expansion,
+    Multipliers,
+    augmented_costs,
+    expand,
+    projected,
+)
 from ocngame.solvers.lq.existence import ExistenceRule, join, judge
 from ocngame.solvers.lq.status import Status
 
-__all__ = ["Point", "Problem", "evaluate", "own_rows", "quadratic_game"]
+__all__ = ["Point", "Problem", "evaluate", "own_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,51 +217,16 @@ def run_pass(problem: Problem, expansion: Expansion) -> CurvedPass:
     return curved_pass(expansion, make, costates=problem.costates)
 
 
-def quadratic_game(problem: Problem, expansion: Expansion, slopes: Tensor) -> LQGame:
-    """Give the quadratic game about a trajectory, in deviations from it.
-
-    Args:
-        problem: What is iterated on.
-        expansion: Derivatives along the trajectories.
-        slopes: Gradients of the costs-to-go, shape (B, D, T+1, n).
-
-    Returns:
-        The game; the curvature of the dynamics is in its costs.
-    """
-    n = problem.game.state_size
-    l_zz = expansion.l_zz
-    if expansion.f_zz is not None:
-        l_zz = l_zz + torch.einsum("bitk,btkac->bitac", slopes[:, :, 1:], expansion.f_zz)
-        l_zz = 0.5 * (l_zz + l_zz.mT)
-    return LQGame(
-        A=expansion.f_z[..., :n],
-        B=expansion.f_z[..., n:],
-        Q=torch.cat([l_zz[..., :n, :n], expansion.phi_xx.unsqueeze(2)], dim=2),
-        q=torch.cat([expansion.l_z[..., :n], expansion.phi_x.unsqueeze(2)], dim=2),
-        R=l_zz[..., n:, n:],
-        r=expansion.l_z[..., n:],
-        M=l_zz[..., :n, n:],
-        control_slices=problem.rule.slices,
-    )
-
-
 def _made_safe(
     problem: Problem, expansion: Expansion, full: Tensor, finite: Tensor, prox: Tensor
 ) -> Expansion:
     n = problem.game.state_size
-    keep = full | ~finite
-    l_zz = torch.where(keep[:, None, None, None, None], 0, expansion.l_zz)
-    phi_xx = torch.where(keep[:, None, None, None], 0, expansion.phi_xx)
-    l_zz = torch.where(keep[:, None, None, None, None], expansion.l_zz, project_psd(l_zz)[0])
-    phi_xx = torch.where(keep[:, None, None, None], expansion.phi_xx, project_psd(phi_xx)[0])
-    own = l_zz.new_zeros(l_zz.shape[1], l_zz.shape[-1])
+    safe = projected(expansion, ~full & finite)
+    own = safe.l_zz.new_zeros(safe.l_zz.shape[1], safe.l_zz.shape[-1])
     for i, block in enumerate(problem.rule.slices):
         own[i, n + block.start : n + block.stop] = 1
-    l_zz = l_zz + prox[:, None, None, None, None] * torch.diag_embed(own).unsqueeze(1)
-    f_zz = expansion.f_zz
-    if f_zz is not None:
-        f_zz = torch.where(full[:, None, None, None, None], f_zz, 0)
-    return replace(expansion, l_zz=l_zz, phi_xx=phi_xx, f_zz=f_zz)
+    shift = prox[:, None, None, None, None] * torch.diag_embed(own).unsqueeze(1)
+    return replace(safe, l_zz=safe.l_zz + shift)
 
 
 def _regular(problem: Problem, expansion: Expansion, found: CurvedPass) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor
 from ocngame._checks import one_of
 from ocngame._tensor_checks import finite, shaped
 from ocngame.bellman import AffinePolicy, StageRule, constant_policies
+from ocngame.bellman.curved import quadratic_game
 from ocngame.bellman.trajectory import play_nonlinear
 from ocngame.errors import ConvergenceError, InvalidInputError
 from ocngame.games import InformationStructure, NonlinearGame
@@ -17,7 +18,7 @@ from ocngame.solvers.lq.status import Status, status_of
 from ocngame.solvers.nonlinear.augmented import Constrained, iterate_constrained
 from ocngame.solvers.nonlinear.iterate import Outcome, iterate
 from ocngame.solvers.nonlinear.options import IterationOptions
-from ocngame.solvers.nonlinear.point import Point, Problem, quadratic_game, run_pass
+from ocngame.solvers.nonlinear.point import Point, Problem, run_pass
 from ocngame.solvers.nonlinear.search import pick
 from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Start
 
@@ -182,7 +183,7 @@ def _certify(
     xs, us = point.xs[index], point.us[index]
     expansion = expand(problem.game, xs, us, multipliers=y)
     slopes = run_pass(problem, expansion).slopes
-    approximation = quadratic_game(problem, expansion, slopes)
+    approximation = quadratic_game(expansion, slopes, problem.rule.slices)
     find = solve_by_costates if problem.costates else solve_by_values
     certificate = find(approximation, problem.rule)[1]
     fault = judge(certificate, existence, Status.NO_MINIMUM, Status.SINGULAR_SYSTEM)
@@ -218,7 +219,7 @@ def _flat(multipliers: Multipliers | None, batch: torch.Size) -> Multipliers | N
 
 
 def _shaped(part: Tensor, batch: torch.Size) -> Tensor:
-    return part.reshape(*batch, *part.shape[1:])
+    return part.reshape((*batch, *part.shape[1:]))
 
 
 def _refuse(
