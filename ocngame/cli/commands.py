@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
+from ocngame._checks import integer
 from ocngame.training.config import SupervisedConfig
 
-__all__ = ["Evaluate", "Resume", "TrainSupervised"]
+__all__ = ["Evaluate", "Resume", "Solve", "TrainSupervised"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +53,37 @@ class Evaluate:
     """
 
     run: tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solve:
+    """Solve a ready game and examine the solution.
+
+    Prints every player's cost, residual, own curvature and deviation gain, and leaves a folder with
+    config.json, solution.npz (states, controls, feedback), trajectory.png and, where bodies move in
+    the plane, animation.gif.
+
+    Attributes:
+        game: Name of a ready game; an unknown one lists those that there are.
+        information: Information structure to solve under.
+        out: Folder to make.
+        starts: Random starts of each player's search for a deviation.
+        seed: Seed of these starts.
+        threads: Threads of torch.
+    """
+
+    game: tyro.conf.Positional[str] = "intersection"
+    information: Literal["feedback", "open_loop", "cooperative"] = "feedback"
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/solve-GAME-TIME)"),
+    ] = None
+    starts: int = 2
+    seed: int = 0
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        integer("starts", self.starts, low=0)
+        integer("seed", self.seed, low=0)
+        integer("threads", self.threads, low=1)

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.logging import RichHandler
 
-from ocngame.cli.commands import Evaluate, Resume, TrainSupervised
-from ocngame.cli.parser import UsageError, parse
+from ocngame.cli.commands import Evaluate, Resume, Solve, TrainSupervised
+from ocngame.cli.parser import Command, UsageError, parse
 from ocngame.errors import InvalidInputError, OcnGameError, UnsupportedModuleError
 
 __all__ = ["main"]
@@ -44,8 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(command: TrainSupervised | Resume | Evaluate) -> None:
-    from ocngame.cli import supervised  # imports torch, which --help need not wait for
+def _run(command: Command) -> None:
+    # What a command needs (torch, matplotlib ...) is imported when it runs: --help need not wait.
+    if isinstance(command, Solve):
+        from ocngame.cli import solve
+
+        solve.solve_ready(command)
+        return
+    from ocngame.cli import supervised
 
     match command:
         case TrainSupervised():

@@ -18,12 +18,12 @@ from tyro.constructors import (
 )
 from tyro.extras import SubcommandApp
 
-from ocngame.cli.commands import Evaluate, Resume, TrainSupervised
+from ocngame.cli.commands import Evaluate, Resume, Solve, TrainSupervised
 from ocngame.errors import OcnGameError
 
 __all__ = ["Command", "UsageError", "parse"]
 
-Command = TrainSupervised | Resume | Evaluate
+Command = TrainSupervised | Resume | Evaluate | Solve
 
 
 class UsageError(Exception):
@@ -48,6 +48,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     app.command(train, name="train", help="Train players.")
     app.command(name="resume")(Resume)
     app.command(name="evaluate")(Evaluate)
+    app.command(name="solve")(Solve)
     return app.cli(
         prog="ocngame",
         description="Networks and trajectories as dynamic games. "

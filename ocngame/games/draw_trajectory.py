@@ -15,7 +15,7 @@ from ocngame.games.draw import PALETTE
 
 __all__ = ["animate_paths", "draw_trajectory"]
 
-_FRAMES = 60
+_FRAMES = 40
 
 
 def draw_trajectory(
@@ -72,7 +72,7 @@ def animate_paths(
         title: What it is.
     """
     x = states.detach().cpu().numpy()
-    figure = Figure(figsize=(4.6, 4.6), dpi=90, layout="constrained")
+    figure = Figure(figsize=(4.6, 4.6), dpi=80, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     _draw_paths(axes, x, positions, faint=True)
@@ -91,12 +91,10 @@ def animate_paths(
         return bodies
 
     animation = FuncAnimation(figure, place, frames=[int(stage) for stage in stages], blit=False)
-    animation.save(path, writer=PillowWriter(fps=15))
+    animation.save(path, writer=PillowWriter(fps=10))
 
 
-def _draw_paths(
-    axes: Axes, x: NDArray, positions: Sequence[slice], *, faint: bool = False
-) -> None:
+def _draw_paths(axes: Axes, x: NDArray, positions: Sequence[slice], *, faint: bool = False) -> None:
     for i, block in enumerate(positions):
         place = x[:, block]
         colour = PALETTE[i % len(PALETTE)]
