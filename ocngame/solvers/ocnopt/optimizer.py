@@ -120,12 +120,12 @@ class OCNOpt(torch.optim.Optimizer):
             state unchanged.
 
         Raises:
-            InvalidInputError: if the target is missing.
+            InvalidInputError: if the target is missing, or the closure has called `backward`.
         """
         evaluate = self._evaluator(x, y)
         with torch.enable_grad():
             rollout, loss = evaluate()
-            (gradient,) = torch.autograd.grad(loss, rollout.output, retain_graph=True)
+            gradient = _output_gradient(loss, rollout.output)
         state = self._solver_state(rollout)
         before = float(loss.detach())
         if not math.isfinite(before):
@@ -264,6 +264,17 @@ class OCNOpt(torch.optim.Optimizer):
     def _refuse(self, loss: float, state: SolverState, what: str) -> StepInfo:
         _log.warning("step refused (%s); controls and state are unchanged", what)
         return StepInfo(loss=loss, accepted=False, damping=state.damping)
+
+
+def _output_gradient(loss: Tensor, output: Tensor) -> Tensor:
+    try:
+        return torch.autograd.grad(loss, output, retain_graph=True)[0]
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        raise InvalidInputError(
+            "closure: expected the loss with its graph, got one on which backward has been called"
+        ) from error
 
 
 @contextmanager
