@@ -108,7 +108,7 @@ def test_a_closure_that_calls_backward_is_refused_by_name():
         return loss
 
     start = weights(model)
-    with pytest.raises(InvalidInputError, match="closure: .* on which backward has been called"):
+    with pytest.raises(InvalidInputError, match=r"closure: .* on which backward has been called"):
         OCNOpt(model).step(closure)
     assert torch.equal(weights(model), start)
 
