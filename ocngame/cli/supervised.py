@@ -17,9 +17,10 @@ from rich.table import Table
 
 from ocngame.training.config import SupervisedConfig
 from ocngame.training.curves import LABELS
+from ocngame.training.evaluation import evaluate
 from ocngame.training.metrics import MetricsRow
 from ocngame.training.run_folder import default_folder
-from ocngame.training.supervised import SupervisedJob, evaluate
+from ocngame.training.supervised import SupervisedJob
 
 __all__ = ["evaluate_run", "resume", "train"]
 

@@ -6,7 +6,6 @@ resumed from a checkpoint is therefore bitwise equal to one that was never stopp
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,52 +18,15 @@ from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
 from ocngame.training.config import SupervisedConfig, config_from_dict
 from ocngame.training.contenders import make_contenders
 from ocngame.training.curves import draw_curves
-from ocngame.training.datasets import LabelledData, load_data
+from ocngame.training.datasets import load_data
+from ocngame.training.evaluation import evaluate
 from ocngame.training.metrics import MetricsLog, MetricsRow, read_metrics
 from ocngame.training.networks import build_network
 from ocngame.training.run_folder import RunFolder
 
-__all__ = ["Evaluation", "SupervisedJob", "evaluate"]
+__all__ = ["SupervisedJob"]
 
 _FORMAT = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """How good a network is.
-
-    Attributes:
-        train_loss: Mean loss over all training samples.
-        test_loss: Mean loss over all test samples.
-        test_accuracy: Fraction of the test samples classified rightly.
-    """
-
-    train_loss: float
-    test_loss: float
-    test_accuracy: float
-
-
-def evaluate(model: nn.Module, data: LabelledData) -> Evaluation:
-    """Measure a network on all samples.
-
-    Args:
-        model: The network; its mode is left as it was.
-        data: Training and test samples.
-
-    Returns:
-        Losses and accuracy.
-    """
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            train = nn.functional.cross_entropy(model(data.x_train), data.y_train)
-            output = model(data.x_test)
-            test = nn.functional.cross_entropy(output, data.y_test)
-            hits = (output.argmax(-1) == data.y_test).double().mean()
-    finally:
-        model.train(was_training)
-    return Evaluation(train_loss=float(train), test_loss=float(test), test_accuracy=float(hits))
 
 
 class SupervisedJob:

@@ -98,6 +98,21 @@ def test_closure_and_batch_calls_are_the_same_step():
     torch.testing.assert_close(weights(one), weights(two), rtol=0, atol=0)
 
 
+def test_a_closure_that_calls_backward_is_refused_by_name():
+    model = network()
+    x, y = next(iter(batches(1)))
+
+    def closure():
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        return loss
+
+    start = weights(model)
+    with pytest.raises(InvalidInputError, match=r"closure: .* on which backward has been called"):
+        OCNOpt(model).step(closure)
+    assert torch.equal(weights(model), start)
+
+
 @pytest.mark.parametrize("columns", [ExactColumns(), SketchedColumns(2)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_state_dict_resumes_bitwise(columns, dtype):

@@ -120,17 +120,17 @@ class OCNOpt(torch.optim.Optimizer):
             state unchanged.
 
         Raises:
-            InvalidInputError: if the target is missing.
+            InvalidInputError: if the target is missing, or the closure has called `backward`.
         """
-        evaluate = self._evaluator(x, y)
+        record, measure = self._evaluators(x, y)
         with torch.enable_grad():
-            rollout, loss = evaluate()
-            (gradient,) = torch.autograd.grad(loss, rollout.output, retain_graph=True)
+            rollout, loss = record()
+            gradient = _output_gradient(loss, rollout.output)
         state = self._solver_state(rollout)
         before = float(loss.detach())
         if not math.isfinite(before):
             return self._refuse(before, state, "loss: expected a finite number")
-        state, ratio = self._judged(state, rollout, before, evaluate)
+        state, ratio = self._judged(state, rollout, before, measure)
         lr = self.param_groups[0]["lr"]
         bound = None if self.hessian is None else self.hessian.lower_bound
         try:
@@ -154,7 +154,7 @@ class OCNOpt(torch.optim.Optimizer):
         rule, damping = self.config.damping, state.damping
         if rule.judge is Judge.SAME_BATCH and rule.measures(state.step) and predicted < 0:
             with torch.no_grad():
-                ratio = (float(evaluate()[1]) - before) / predicted
+                ratio = (float(measure()) - before) / predicted
             damping = rule.adjusted(damping, ratio)
         self._store(rollout, SolverState(new.stages, new.step, damping, predicted, lr))
         return StepInfo(
@@ -174,7 +174,7 @@ class OCNOpt(torch.optim.Optimizer):
         state: SolverState,
         rollout: Rollout,
         loss: float,
-        evaluate: Callable[[], tuple[Rollout, Tensor]],
+        measure: Callable[[], Tensor],
     ) -> tuple[SolverState, float]:
         """Judge the last move on this batch, if the damping rule asks for it."""
         rule = self.config.damping
@@ -188,22 +188,25 @@ class OCNOpt(torch.optim.Optimizer):
             for parameter, part in zip(control.parameters, control.split(stage.last), strict=True)
         ]
         with _replaced([p for c in rollout.controls for p in c.parameters], back), torch.no_grad():
-            ratio = (loss - float(evaluate()[1])) / state.predicted
+            ratio = (loss - float(measure())) / state.predicted
         return replace(state, damping=rule.adjusted(state.damping, ratio)), ratio
 
-    def _evaluator(self, x: Any, y: Tensor | None) -> Callable[[], tuple[Rollout, Tensor]]:
+    def _evaluators(
+        self, x: Any, y: Tensor | None
+    ) -> tuple[Callable[[], tuple[Rollout, Tensor]], Callable[[], Tensor]]:
+        """Give one function that records a rollout with its loss, and one for the loss alone."""
         stages = self.game.control_stages
         if callable(x) and not isinstance(x, Tensor):
             closure: Any = x
-            return lambda: _record_closure(self.model, stages, closure)
+            return lambda: _record_closure(self.model, stages, closure), closure
         if y is None:
             raise InvalidInputError("y: expected a target, got None")
 
-        def evaluate() -> tuple[Rollout, Tensor]:
+        def record() -> tuple[Rollout, Tensor]:
             rollout = record_rollout(self.model, stages, lambda: self.model(x))
             return rollout, self.loss(rollout.output, y)
 
-        return evaluate
+        return record, lambda: self.loss(self.model(x), y)
 
     def _live(self, x: Any) -> LiveRollout | None:
         if self.config.sweep is not Sweep.ROLLOUT or self.config.feedback is Feedback.OFF:
@@ -264,6 +267,17 @@ class OCNOpt(torch.optim.Optimizer):
     def _refuse(self, loss: float, state: SolverState, what: str) -> StepInfo:
         _log.warning("step refused (%s); controls and state are unchanged", what)
         return StepInfo(loss=loss, accepted=False, damping=state.damping)
+
+
+def _output_gradient(loss: Tensor, output: Tensor) -> Tensor:
+    try:
+        return torch.autograd.grad(loss, output, retain_graph=True)[0]
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        raise InvalidInputError(
+            "closure: expected the loss with its graph, got one on which backward has been called"
+        ) from error
 
 
 @contextmanager
