@@ -33,7 +33,15 @@ from ocngame.games.expansion import Expansion
 from ocngame.games.lq import LQGame
 from ocngame.linalg import symmetrise
 
-__all__ = ["CurvedPass", "CurvedStage", "PathQ", "PathValue", "curved_pass", "path_pass", "quadratic_game"]
+__all__ = [
+    "CurvedPass",
+    "CurvedStage",
+    "PathQ",
+    "PathValue",
+    "curved_pass",
+    "path_pass",
+    "quadratic_game",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,9 +184,7 @@ def curved_pass(
         )
         quadratic = QuadraticStage(A=jacobian[..., :n], B=jacobian[..., n:], c=still, cost=cost)
         stages.append(CurvedStage(inner=make(t, quadratic), quadratic=quadratic, hessian=hessian))
-    terminal = PathValue(
-        v=zero, v_x=expansion.phi_x, v_xx=expansion.phi_xx, slope=expansion.phi_x
-    )
+    terminal = PathValue(v=zero, v_x=expansion.phi_x, v_xx=expansion.phi_xx, slope=expansion.phi_x)
     found = backward_pass(stages, terminal, _costate if costates else _value)
     return CurvedPass(
         policies=stack_policies(found.policies),

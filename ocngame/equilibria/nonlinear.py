@@ -113,7 +113,10 @@ def examine(
         game = game.team(None if play.weights is None else play.weights.tolist())
     states, controls = play_nonlinear(game, play.policies, play.x0)
     batch = states.shape[:-2]
-    xs, us = states.flatten(0, -3) if batch else states[None], controls.reshape(-1, *controls.shape[-2:])
+    xs, us = (
+        states.flatten(0, -3) if batch else states[None],
+        controls.reshape(-1, *controls.shape[-2:]),
+    )
     K = play.policies.feedback.expand(*batch, *play.policies.feedback.shape[-3:])
     K = K.reshape(-1, *K.shape[-3:])
     if information is InformationStructure.OPEN_LOOP:
@@ -237,9 +240,13 @@ def _descend(
         kick = AffinePolicy(feedforward=move.reshape(us.shape), feedback=problem.feedback)
         xs, us = follow(game, xs, us, kick, torch.ones_like(xs[:, 0, 0]))
     cost = improve(problem, xs, us, max_iterations=max_iterations)[2].reshape(B, D, S)
-    cost = torch.where(torch.isnan(cost[..., 1:]), torch.inf, cost[..., 1:]).min(-1).values.minimum(
-        cost[..., 0]
-    ) if starts else cost[..., 0]
+    cost = (
+        torch.where(torch.isnan(cost[..., 1:]), torch.inf, cost[..., 1:])
+        .min(-1)
+        .values.minimum(cost[..., 0])
+        if starts
+        else cost[..., 0]
+    )
     return (played - cost).clamp_min(0)
 
 

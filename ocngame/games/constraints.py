@@ -61,9 +61,7 @@ def control_bounds(player: int, block: slice, low: Sequence[float], high: Sequen
         InvalidInputError: if there is not a pair of bounds, low below high, for each control.
     """
     size = block.stop - block.start
-    if not len(low) == len(high) == size or any(
-        not a < b for a, b in zip(low, high, strict=False)
-    ):
+    if not len(low) == len(high) == size or any(not a < b for a, b in zip(low, high, strict=False)):
         raise InvalidInputError(
             f"low, high: expected {size} bounds each, low below high, got {low} and {high}"
         )

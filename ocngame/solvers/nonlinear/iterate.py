@@ -107,9 +107,13 @@ def iterate(
         switch = (~best.full & (held[index] <= 0) & ~lost).nonzero().squeeze(-1)
         if len(switch):
             part = best.take(switch)
-            tried = _full_if_regular(problem, part.xs, part.us, part.prox, pick(local, switch), part)
+            tried = _full_if_regular(
+                problem, part.xs, part.us, part.prox, pick(local, switch), part
+            )
             best = best.put(switch, tried)
-            falls[index[switch]] = torch.where(tried.full, falls[index[switch]], falls[index[switch]] + 1)
+            falls[index[switch]] = torch.where(
+                tried.full, falls[index[switch]], falls[index[switch]] + 1
+            )
             held[index[switch]] = 2 ** falls[index[switch]].clamp_max(2)
             changed[switch] = tried.full
         recent[index[changed]] = best.merit[changed].unsqueeze(-1)

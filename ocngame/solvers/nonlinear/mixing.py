@@ -104,7 +104,9 @@ class History:
         size = gram.diagonal(dim1=-2, dim2=-1).sum(-1).clamp_min(torch.finfo(gram.dtype).tiny)
         eye = torch.eye(DEPTH - 1, dtype=gram.dtype, device=gram.device)
         right = (change @ newest.unsqueeze(-1)).squeeze(-1)
-        weights = torch.linalg.solve(gram / size[:, None, None] + RIDGE * eye, right / size[:, None])
+        weights = torch.linalg.solve(
+            gram / size[:, None, None] + RIDGE * eye, right / size[:, None]
+        )
         weights = torch.where(used[:, :-1], weights, 0)
         weights = torch.cat([weights, 1 - weights.sum(-1, keepdim=True)], dim=-1)
         return (

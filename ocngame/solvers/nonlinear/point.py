@@ -165,9 +165,7 @@ def evaluate(
         The points.
     """
     curved = problem.dynamics_hessian and bool(full.any())
-    expansion = expand(
-        problem.game, xs, us, multipliers=multipliers, dynamics_hessian=curved
-    )
+    expansion = expand(problem.game, xs, us, multipliers=multipliers, dynamics_hessian=curved)
     finite = torch.isfinite(xs).flatten(1).all(-1) & torch.isfinite(us).flatten(1).all(-1)
     for part in (expansion.f_z, expansion.l_z, expansion.l_zz, expansion.phi_x, expansion.phi_xx):
         finite &= torch.isfinite(part).flatten(1).all(-1)
