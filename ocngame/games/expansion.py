@@ -66,7 +66,7 @@ class Expansion:
         w = self.l_z.new_tensor(weights)
 
         def weighted(part: Tensor) -> Tensor:
-            return torch.tensordot(w, part, dims=([0], [1])).unsqueeze(1)
+            return (w.reshape(-1, *(1,) * (part.ndim - 2)) * part).sum(1, keepdim=True)
 
         names = ("l_z", "l_zz", "phi_x", "phi_xx")
         return replace(self, **{name: weighted(getattr(self, name)) for name in names})

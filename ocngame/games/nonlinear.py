@@ -229,7 +229,9 @@ class NonlinearGame:
             raise InvalidInputError(f"x0: expected floating point numbers, got {x0.dtype}")
         x = x0.reshape(-1, self.state_size)[0]
         u, t = x.new_zeros(self.control_size), torch.tensor(0, device=x.device)
-        returned = {"dynamics": (self.dynamics(x, u, t), (self.state_size,))}
+        returned: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+            "dynamics": (self.dynamics(x, u, t), (self.state_size,))
+        }
         for i, cost in enumerate(self.running_costs):
             returned[f"running_costs[{i}]"] = (cost(x, u, t), ())
         for i, cost in enumerate(self.terminal_costs):

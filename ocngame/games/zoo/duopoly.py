@@ -6,8 +6,8 @@ The price p moves towards inverse demand `a - (q_1 + q_2)` at speed s, firm i ch
 
 with a = 10, c = 1, s = 0.5, discount rate 0.05 (`d = exp(-0.05 h)`), h = 0.25, T = 60. The game is
 linear-quadratic and symmetric, so feedback Nash has a closed form: with the current value of cost
-`1/2 A p^2 + B p` at the next stage, `b = h s`, `F = 1 - b - 2 b K` and `f = b a - 2 b k`, both firms
-choose `q = k + K p` with
+`1/2 A p^2 + B p` at the next stage, `b = h s`, `F = 1 - b - 2 b K` and `f = b a - 2 b k`, both
+firms choose `q = k + K p` with
 
     K = (h + d b A (1 - b)) / (h + 2 d b^2 A)        A <- h (K^2 - 2 K) + d A F^2
     k = (d b^2 A a + d b B - h c) / (h + 2 d b^2 A)  B <- h (k K - k + c K) + d (A F f + B F)

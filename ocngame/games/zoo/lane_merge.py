@@ -1,12 +1,15 @@
 r"""Two cars merge into one lane under hard constraints.
 
-Car i has state `(px, py, heading, speed)` and controls `(turn rate, acceleration)`, T = 50 stages of
-0.1 s by Runge-Kutta. The first is on the lane y = 0, the second beside it at y = 3 and wants in:
+Car i has state `(px, py, heading, speed)` and controls `(turn rate, acceleration)`, T = 50 stages
+of 0.1 s by Runge-Kutta. The first is on the lane y = 0, the second beside it at y = 3 and wants in:
 
     l^i = h/2 [ py^2 + (v - v_ref)^2 + 5 w^2 + a^2 ],        terminal 1/2 [ 5 py^2 + 5 heading^2 ]
 
 They keep 3 m apart (a constraint they share, with one multiplier), accelerations stay within 2 and
-turn rates within 0.5, and the second may not cross the wall y = 3.2.
+turn rates within 0.5, and the second may not cross the wall y = 3.2. Costs are not coupled, so the
+variational open-loop equilibrium is also what a coalition would do. Not solved in feedback play:
+each car's gains then count on the other's answer to the shared constraint, the stiffer the larger
+the penalty, and the iteration cycles.
 """
 
 import torch
@@ -71,5 +74,6 @@ def lane_merge(horizon: int = 50, *, distance: float = 3.0, dtype=torch.float64)
         x0=torch.tensor([0.0, 0.0, 0.0, 5.0, 0.5, 3.0, 0.0, 5.0], dtype=dtype),
         controls=torch.zeros(horizon, 4, dtype=dtype),
         max_iterations=60,
+        information=("open_loop", "cooperative"),
         positions=(slice(0, 2), slice(4, 6)),
     )

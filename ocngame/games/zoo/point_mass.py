@@ -53,7 +53,7 @@ def point_mass(
         return torch.cat([x[:2] + step * x[2:] + 0.5 * step**2 * a, x[2:] + step * a])
 
     def running(sign: float):
-        def cost(x: Tensor, u: Tensor, _t: Tensor) -> Tensor:
+        def cost(_x: Tensor, u: Tensor, _t: Tensor) -> Tensor:
             effort = (u[:2] * u[:2]).sum() - attenuation**2 * (u[2:] * u[2:]).sum()
             return 0.5 * sign * step * effort
 

@@ -22,9 +22,7 @@ STEP = 0.1
 SPEEDS = (1.0, 0.6)
 
 
-def pursuit_evasion(
-    horizon: int = 60, *, price: float = 3.0, dtype=torch.float64
-) -> ReadyGame:
+def pursuit_evasion(horizon: int = 60, *, price: float = 3.0, dtype=torch.float64) -> ReadyGame:
     """Make the game.
 
     Args:
