@@ -118,7 +118,7 @@ def examine(
     K = K.reshape(-1, *K.shape[-3:])
     if information is InformationStructure.OPEN_LOOP:
         K = torch.zeros_like(K)
-    y = None if multipliers is None else _flat(multipliers, batch)
+    y = None if multipliers is None else multipliers.flat(batch)
     sound = torch.isfinite(xs).flatten(1).all(-1) & torch.isfinite(us).flatten(1).all(-1)
     sound &= torch.isfinite(K).flatten(1).all(-1)
     D, T = len(game.control_slices), game.horizon
@@ -126,7 +126,7 @@ def examine(
     parts["own_curvature"] = xs.new_full((len(xs), D, T), torch.nan)
     index = sound.nonzero().squeeze(-1)
     if len(index):
-        chosen = None if y is None else _pick(y, index)
+        chosen = None if y is None else y.take(index)
         local = _local(game, xs[index], us[index], K[index], information, chosen)
         local["gain"] = _descend(
             game, xs[index], us[index], K[index], chosen, generator, starts, spread, max_iterations
@@ -227,7 +227,7 @@ def _descend(
         player=player,
         own=own,
         feedback=torch.where(own[:, None, :, None], 0, K[element]),
-        multipliers=None if y is None else _pick(y, element),
+        multipliers=None if y is None else y.take(element),
     )
     xs, us = xs[element], us[element]
     played = problem.cost(xs, us).reshape(B, D, S)[..., 0]
@@ -241,17 +241,3 @@ def _descend(
     others = torch.where(torch.isnan(cost[..., 1:]), torch.inf, cost[..., 1:])
     cost = torch.cat([cost[..., :1], others], dim=-1).amin(-1)
     return (played - cost).clamp_min(0)
-
-
-def _flat(y: Multipliers, batch: torch.Size) -> Multipliers:
-    return Multipliers(
-        running=y.running.expand(*batch, *y.running.shape[-2:]).reshape(-1, *y.running.shape[-2:]),
-        terminal=y.terminal.expand(*batch, y.terminal.shape[-1]).reshape(-1, y.terminal.shape[-1]),
-        penalty=y.penalty.expand(batch).reshape(-1),
-    )
-
-
-def _pick(y: Multipliers, index: Tensor) -> Multipliers:
-    return Multipliers(
-        running=y.running[index], terminal=y.terminal[index], penalty=y.penalty[index]
-    )

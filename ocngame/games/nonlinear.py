@@ -104,6 +104,8 @@ class NonlinearGame:
             The states at stage t + 1, shape (B, n).
         """
         stage = torch.tensor(t, device=x.device)
+        if not len(x):
+            return x.clone()
         if len(x) == 1:
             return self.dynamics(x[0], u[0], stage).unsqueeze(0)
         return torch.vmap(self.dynamics, in_dims=(0, 0, None))(x, u, stage)
