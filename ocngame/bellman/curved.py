@@ -33,7 +33,15 @@ from ocngame.games.expansion import Expansion
 from ocngame.games.lq import LQGame
 from ocngame.linalg import symmetrise
 
-__all__ = ["CurvedPass", "CurvedStage", "PathQ", "PathValue", "curved_pass", "path_pass", "quadratic_game"]
+__all__ = [
+    "CurvedPass",
+    "CurvedStage",
+    "PathQ",
+    "PathValue",
+    "curved_pass",
+    "path_pass",
+    "quadratic_game",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

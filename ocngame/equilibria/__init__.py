@@ -2,15 +2,18 @@
 
 from ocngame.equilibria.classify import classify, is_equilibrium
 from ocngame.equilibria.deviation import DeviationGain, deviation_gain, own_curvature
+from ocngame.equilibria.nonlinear import NonlinearReport, examine
 from ocngame.equilibria.play import Candidate, Play
 from ocngame.equilibria.residuals import own_gradient, residuals
 
 __all__ = [
     "Candidate",
     "DeviationGain",
+    "NonlinearReport",
     "Play",
     "classify",
     "deviation_gain",
+    "examine",
     "is_equilibrium",
     "own_curvature",
     "own_gradient",

@@ -26,7 +26,7 @@ from ocngame.equilibria.own_problem import OwnProblem, improve
 from ocngame.equilibria.play import Play
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, NonlinearGame
-from ocngame.games.expansion import Multipliers, augmented_costs, expand
+from ocngame.games.expansion import Multipliers, expand
 
 __all__ = ["NonlinearReport", "examine"]
 
@@ -106,19 +106,19 @@ def examine(
             or random starts without a generator.
     """
     information = play.information if information is None else information
-    _check(game, play, information, generator, starts, multipliers)
+    x0 = _check(game, play, information, generator, starts, multipliers)
     non_negative("spread", spread)
     integer("max_iterations", max_iterations, low=1)
     if information is InformationStructure.COOPERATIVE:
         game = game.team(None if play.weights is None else play.weights.tolist())
-    states, controls = play_nonlinear(game, play.policies, play.x0)
+    states, controls = play_nonlinear(game, play.policies, x0)
     batch = states.shape[:-2]
-    xs, us = states.flatten(0, -3) if batch else states[None], controls.reshape(-1, *controls.shape[-2:])
+    xs, us = (part.reshape(-1, *part.shape[-2:]) for part in (states, controls))
     K = play.policies.feedback.expand(*batch, *play.policies.feedback.shape[-3:])
     K = K.reshape(-1, *K.shape[-3:])
     if information is InformationStructure.OPEN_LOOP:
         K = torch.zeros_like(K)
-    y = None if multipliers is None else _flat(multipliers, batch)
+    y = None if multipliers is None else multipliers.flat(batch)
     sound = torch.isfinite(xs).flatten(1).all(-1) & torch.isfinite(us).flatten(1).all(-1)
     sound &= torch.isfinite(K).flatten(1).all(-1)
     D, T = len(game.control_slices), game.horizon
@@ -126,7 +126,7 @@ def examine(
     parts["own_curvature"] = xs.new_full((len(xs), D, T), torch.nan)
     index = sound.nonzero().squeeze(-1)
     if len(index):
-        chosen = None if y is None else _pick(y, index)
+        chosen = None if y is None else y.take(index)
         local = _local(game, xs[index], us[index], K[index], information, chosen)
         local["gain"] = _descend(
             game, xs[index], us[index], K[index], chosen, generator, starts, spread, max_iterations
@@ -149,7 +149,7 @@ def _check(
     generator: torch.Generator | None,
     starts: int,
     multipliers: Multipliers | None,
-) -> None:
+) -> Tensor:
     kinds = ("feedback", "open_loop", "cooperative")
     if information not in kinds:
         raise InvalidInputError(
@@ -168,6 +168,7 @@ def _check(
         raise InvalidInputError("generator: expected a torch.Generator for random starts, got None")
     if game.constraints and multipliers is None:
         raise InvalidInputError("multipliers: expected those of the game's constraints, got None")
+    return play.x0
 
 
 def _local(
@@ -226,7 +227,7 @@ def _descend(
         player=player,
         own=own,
         feedback=torch.where(own[:, None, :, None], 0, K[element]),
-        multipliers=None if y is None else _pick(y, element),
+        multipliers=None if y is None else y.take(element),
     )
     xs, us = xs[element], us[element]
     played = problem.cost(xs, us).reshape(B, D, S)[..., 0]
@@ -237,21 +238,6 @@ def _descend(
         kick = AffinePolicy(feedforward=move.reshape(us.shape), feedback=problem.feedback)
         xs, us = follow(game, xs, us, kick, torch.ones_like(xs[:, 0, 0]))
     cost = improve(problem, xs, us, max_iterations=max_iterations)[2].reshape(B, D, S)
-    cost = torch.where(torch.isnan(cost[..., 1:]), torch.inf, cost[..., 1:]).min(-1).values.minimum(
-        cost[..., 0]
-    ) if starts else cost[..., 0]
+    others = torch.where(torch.isnan(cost[..., 1:]), torch.inf, cost[..., 1:])
+    cost = torch.cat([cost[..., :1], others], dim=-1).amin(-1)
     return (played - cost).clamp_min(0)
-
-
-def _flat(y: Multipliers, batch: torch.Size) -> Multipliers:
-    return Multipliers(
-        running=y.running.expand(*batch, *y.running.shape[-2:]).reshape(-1, *y.running.shape[-2:]),
-        terminal=y.terminal.expand(*batch, y.terminal.shape[-1]).reshape(-1, y.terminal.shape[-1]),
-        penalty=y.penalty.expand(batch).reshape(-1),
-    )
-
-
-def _pick(y: Multipliers, index: Tensor) -> Multipliers:
-    return Multipliers(
-        running=y.running[index], terminal=y.terminal[index], penalty=y.penalty[index]
-    )

@@ -69,9 +69,7 @@ class OwnProblem:
         Returns:
             Joint policies in which one player changes its controls, and slopes of shape (E,).
         """
-        expansion = _own_costs(
-            expand(self.game, xs, us, multipliers=self.multipliers), self.player
-        )
+        expansion = _own_costs(expand(self.game, xs, us, multipliers=self.multipliers), self.player)
         found = self._pass(expansion)
         bad = ~self._regular(found)
         if bool(bad.any()):
@@ -81,9 +79,7 @@ class OwnProblem:
             shift[:, n:] = torch.where(bad.unsqueeze(-1) & self.own, PROX, 0.0)
             diagonal = torch.diag_embed(shift)[:, None, None]
             parts = {name: getattr(safe, name) for name in ("f_z", "f_zz", "l_z", "phi_x")}
-            found = self._pass(
-                Expansion(l_zz=safe.l_zz + diagonal, phi_xx=safe.phi_xx, **parts)
-            )
+            found = self._pass(Expansion(l_zz=safe.l_zz + diagonal, phi_xx=safe.phi_xx, **parts))
         own = self.own.unsqueeze(1)
         move = torch.where(own, found.policies.feedforward, 0)
         slope = (found.gradient[:, 0] * move).flatten(1).sum(-1)

@@ -45,7 +45,9 @@ class Constraint:
             )
 
 
-def control_bounds(player: int, block: slice, low: Sequence[float], high: Sequence[float]):
+def control_bounds(
+    player: int, block: slice, low: Sequence[float], high: Sequence[float]
+) -> Constraint:
     """Bound a player's own control from below and above.
 
     Args:
@@ -66,17 +68,19 @@ def control_bounds(player: int, block: slice, low: Sequence[float], high: Sequen
             f"low, high: expected {size} bounds each, low below high, got {low} and {high}"
         )
 
-    def excess(x: Tensor, u: Tensor, t: Tensor) -> Tensor:
+    def excess(_x: Tensor, u: Tensor, _t: Tensor) -> Tensor:
         own = u[block]
         return torch.cat([own - own.new_tensor(high), own.new_tensor(low) - own])
 
     return Constraint(function=excess, players=(player,))
 
 
-def keep_apart(players: tuple[int, int], first: slice, second: slice, distance: float):
+def keep_apart(
+    players: tuple[int, int], first: slice, second: slice, distance: float
+) -> Constraint:
     """Keep two positions in the state at least a distance apart.
 
-    The entry is `distance^2 - |a - b|^2`, smooth also where the positions meet.
+    The entry is `distance - |a - b|^2 / distance`, smooth also where the positions meet.
 
     Args:
         players: The two players who share the constraint.
@@ -89,14 +93,14 @@ def keep_apart(players: tuple[int, int], first: slice, second: slice, distance: 
     """
     positive("distance", distance)
 
-    def closeness(x: Tensor, u: Tensor, t: Tensor) -> Tensor:
+    def closeness(x: Tensor, _u: Tensor, _t: Tensor) -> Tensor:
         gap = x[first] - x[second]
-        return (distance**2 - (gap * gap).sum()).unsqueeze(0)
+        return (distance - (gap * gap).sum() / distance).unsqueeze(0)
 
     return Constraint(function=closeness, players=players)
 
 
-def stay_inside(player: int, position: slice, normal: Sequence[float], offset: float):
+def stay_inside(player: int, position: slice, normal: Sequence[float], offset: float) -> Constraint:
     """Keep a position on one side of a wall: `normal' p <= offset`.
 
     Args:
@@ -116,7 +120,7 @@ def stay_inside(player: int, position: slice, normal: Sequence[float], offset: f
             f"normal: expected {position.stop - position.start} numbers, got {normal}"
         )
 
-    def beyond(x: Tensor, u: Tensor, t: Tensor) -> Tensor:
+    def beyond(x: Tensor, _u: Tensor, _t: Tensor) -> Tensor:
         place = x[position]
         return ((place * place.new_tensor(normal)).sum() - offset).unsqueeze(0)
 

@@ -37,7 +37,7 @@ def rk4(
 
     def dynamics(x: Tensor, u: Tensor, t: Tensor) -> Tensor:
         for j in range(substeps):
-            s = t * step + j * h
+            s = t.to(x.dtype) * step + j * h
             a = field(x, u, s)
             b = field(x + 0.5 * h * a, u, s + 0.5 * h)
             c = field(x + 0.5 * h * b, u, s + 0.5 * h)

@@ -66,7 +66,7 @@ class Expansion:
         w = self.l_z.new_tensor(weights)
 
         def weighted(part: Tensor) -> Tensor:
-            return torch.tensordot(w, part, dims=([0], [1])).unsqueeze(1)
+            return (w.reshape(-1, *(1,) * (part.ndim - 2)) * part).sum(1, keepdim=True)
 
         names = ("l_z", "l_zz", "phi_x", "phi_xx")
         return replace(self, **{name: weighted(getattr(self, name)) for name in names})
@@ -85,6 +85,39 @@ class Multipliers:
     running: Tensor
     terminal: Tensor
     penalty: Tensor
+
+    def take(self, index: Tensor) -> "Multipliers":
+        """Pick trajectories.
+
+        Args:
+            index: Which, shape (b,).
+
+        Returns:
+            Their multipliers.
+        """
+        return Multipliers(
+            running=self.running[index],
+            terminal=self.terminal[index],
+            penalty=self.penalty[index],
+        )
+
+    def flat(self, batch: torch.Size) -> "Multipliers":
+        """Bring multipliers with leading dimensions to a batch, and flatten it.
+
+        Args:
+            batch: The batch's shape.
+
+        Returns:
+            The multipliers with one batch dimension.
+        """
+        count = batch.numel()
+        running = self.running.expand(*batch, *self.running.shape[-2:])
+        terminal = self.terminal.expand(*batch, self.terminal.shape[-1])
+        return Multipliers(
+            running=running.reshape(count, *running.shape[-2:]),
+            terminal=terminal.reshape(count, terminal.shape[-1]),
+            penalty=self.penalty.expand(batch).reshape(count),
+        )
 
 
 def expand(
@@ -115,7 +148,7 @@ def expand(
         found = game.expansion(xs, us)
         found = found if dynamics_hessian else replace(found, f_zz=None)
     else:
-
+        # Forward mode may turn the derivatives of float32 scalars into float64: hence the casts.
         def dynamics(z: Tensor, t: Tensor) -> Tensor:
             return game.dynamics(z[:n], z[n:], t)
 
@@ -132,12 +165,12 @@ def expand(
         l_zz, l_z = _over_stages(_with_value(jacrev(running)))(z, stages)
         phi_xx, phi_x = torch.vmap(_with_value(jacrev(terminal)))(xs[:, -1])
         found = Expansion(
-            f_z=f_z,
-            f_zz=f_zz,
-            l_z=l_z.transpose(1, 2),
-            l_zz=symmetrise(l_zz).transpose(1, 2),
-            phi_x=phi_x,
-            phi_xx=symmetrise(phi_xx),
+            f_z=f_z.to(xs.dtype),
+            f_zz=None if f_zz is None else f_zz.to(xs.dtype),
+            l_z=l_z.transpose(1, 2).to(xs.dtype),
+            l_zz=symmetrise(l_zz).transpose(1, 2).to(xs.dtype),
+            phi_x=phi_x.to(xs.dtype),
+            phi_xx=symmetrise(phi_xx).to(xs.dtype),
         )
     if multipliers is None or not game.constraints:
         return found
@@ -145,6 +178,7 @@ def expand(
     along, last = _constraints(game)
     if along is not None:
         h_zz, (h_z, h) = _over_stages(_with_both(along))(z, stages)
+        h_zz, h_z = h_zz.to(h.dtype), h_z.to(h.dtype)
         member = _members(game, terminal=False, count=count, like=h)
         active = _active(multipliers.running, rho[:, None, None], h)
         slope, curve = _lagrangian(active, rho[:, None, None], h_z, h_zz, member)
@@ -152,6 +186,7 @@ def expand(
         found = replace(found, l_zz=found.l_zz + curve.movedim(-3, 1))
     if last is not None:
         h_xx, (h_x, h) = torch.vmap(_with_both(last))(xs[:, -1])
+        h_xx, h_x = h_xx.to(h.dtype), h_x.to(h.dtype)
         member = _members(game, terminal=True, count=count, like=h)
         active = _active(multipliers.terminal, rho[:, None], h)
         slope, curve = _lagrangian(active, rho[:, None], h_x, h_xx, member)

@@ -105,6 +105,8 @@ class NonlinearGame:
             The states at stage t + 1, shape (B, n).
         """
         stage = torch.tensor(t, device=x.device)
+        if not len(x):
+            return x.clone()
         if len(x) == 1:
             return self.dynamics(x[0], u[0], stage).unsqueeze(0)
         return torch.vmap(self.dynamics, in_dims=(0, 0, None))(x, u, stage)
@@ -230,7 +232,9 @@ class NonlinearGame:
             raise InvalidInputError(f"x0: expected floating point numbers, got {x0.dtype}")
         x = x0.reshape(-1, self.state_size)[0]
         u, t = x.new_zeros(self.control_size), torch.tensor(0, device=x.device)
-        returned = {"dynamics": (self.dynamics(x, u, t), (self.state_size,))}
+        returned: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+            "dynamics": (self.dynamics(x, u, t), (self.state_size,))
+        }
         for i, cost in enumerate(self.running_costs):
             returned[f"running_costs[{i}]"] = (cost(x, u, t), ())
         for i, cost in enumerate(self.terminal_costs):

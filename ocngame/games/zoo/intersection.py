@@ -44,7 +44,7 @@ def intersection(
         The game, starting with straight driving.
     """
 
-    def field(x: Tensor, u: Tensor, time: Tensor) -> Tensor:
+    def field(x: Tensor, u: Tensor, _time: Tensor) -> Tensor:
         _, _, theta, v = x.reshape(3, 4).unbind(-1)
         w, a = u.reshape(3, 2).unbind(-1)
         return torch.stack([v * theta.cos(), v * theta.sin(), w, a], dim=-1).reshape(12)
@@ -59,7 +59,7 @@ def intersection(
         return 0.5 * (lane**2 + speed**2) + weight * others.clamp_min(0).pow(3).sum()
 
     def running(i: int):
-        def cost(x: Tensor, u: Tensor, t: Tensor) -> Tensor:
+        def cost(x: Tensor, u: Tensor, _t: Tensor) -> Tensor:
             return state_cost(i, x) + 2.0 * u[2 * i] ** 2 + 0.5 * u[2 * i + 1] ** 2
 
         return cost

@@ -21,7 +21,6 @@ from ocngame.solvers.lq.status import Status, code_of
 from ocngame.solvers.nonlinear.iterate import Outcome, iterate
 from ocngame.solvers.nonlinear.options import IterationOptions
 from ocngame.solvers.nonlinear.point import Problem, evaluate
-from ocngame.solvers.nonlinear.search import pick
 
 __all__ = ["Constrained", "fresh_multipliers", "iterate_constrained"]
 
@@ -103,7 +102,7 @@ def iterate_constrained(
             part.us,
             tolerance=loose,
             max_iterations=options.max_iterations,
-            multipliers=pick(y, index),
+            multipliers=y.take(index),
         )
         point, y, excess, slack = _update(problem, point, y, index, found)
         iterations[index] += found.iterations

@@ -22,6 +22,7 @@ __all__ = ["Outcome", "iterate"]
 MEMORY = 4
 PATIENCE = 12
 SLOW = 0.1
+ROUNDING = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,8 @@ def iterate(
             history, mixable = _remember(problem, history, index, here, slow[index])
             best, good = _mix(problem, history, index, here, mixable, local)
         best, good = _continue(problem, here, best, good, recent[index].amax(-1), local)
-        fallen = (here.full & ~good).nonzero().squeeze(-1)
+        spent = here.full & ~good & _below_rounding(here)
+        fallen = (here.full & ~good & ~spent).nonzero().squeeze(-1)
         if len(fallen):
             mask = torch.zeros_like(fallen, dtype=torch.bool)
             part = here.take(fallen)
@@ -91,7 +93,7 @@ def iterate(
             best, good = best.put(fallen, again), good.index_put((fallen,), fine)
             falls[index[fallen]] += 1
             held[index[fallen]] = 2 ** falls[index[fallen]].clamp_max(2)
-        lost = torch.isinf(best.merit)
+        lost = torch.isinf(best.merit) | spent
         stalls[index] = torch.where(good, (stalls[index] - 1).clamp_min(0), stalls[index] + 1)
         codes[index[lost | (stalls[index] > PATIENCE)]] = code_of(Status.STALLED)
         prox = torch.where(good, best.prox / 4, (10 * best.prox).clamp_min(1e-3))
@@ -195,6 +197,12 @@ def _continue(
 
 def _empty(point: Point) -> Point:
     return replace(point, merit=torch.full_like(point.merit, torch.inf))
+
+
+def _below_rounding(point: Point) -> Tensor:
+    """Say whether steps are too small to change the controls."""
+    size = 1 + point.us.abs().flatten(1).amax(-1)
+    return point.k.abs().flatten(1).amax(-1) <= ROUNDING * torch.finfo(size.dtype).eps * size
 
 
 def _scatter(mask: Tensor, index: Tensor, size: int) -> Tensor:

@@ -49,7 +49,7 @@ class IterationOptions:
         constraints: How constraints are brought in.
     """
 
-    tolerance: float = 1e-8
+    tolerance: float = 1e-9
     max_iterations: int = 100
     dynamics_hessian: bool = True
     constraints: AugmentedLagrangian = field(default_factory=AugmentedLagrangian)

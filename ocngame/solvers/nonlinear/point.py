@@ -211,7 +211,7 @@ def run_pass(problem: Problem, expansion: Expansion) -> CurvedPass:
     """
     kind = CostateStage if problem.costates else DenseStage
 
-    def make(t: int, quadratic: QuadraticStage) -> CostateStage | DenseStage:
+    def make(_t: int, quadratic: QuadraticStage) -> CostateStage | DenseStage:
         return kind(quadratic=quadratic, rule=problem.rule)
 
     return curved_pass(expansion, make, costates=problem.costates)

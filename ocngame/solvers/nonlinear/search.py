@@ -102,13 +102,7 @@ def pick(multipliers: Multipliers | None, index: Tensor) -> Multipliers | None:
     Returns:
         Those of the b elements, or None.
     """
-    if multipliers is None:
-        return None
-    return Multipliers(
-        running=multipliers.running[index],
-        terminal=multipliers.terminal[index],
-        penalty=multipliers.penalty[index],
-    )
+    return None if multipliers is None else multipliers.take(index)
 
 
 def _is_good(

@@ -19,7 +19,6 @@ from ocngame.solvers.nonlinear.augmented import Constrained, iterate_constrained
 from ocngame.solvers.nonlinear.iterate import Outcome, iterate
 from ocngame.solvers.nonlinear.options import IterationOptions
 from ocngame.solvers.nonlinear.point import Point, Problem, run_pass
-from ocngame.solvers.nonlinear.search import pick
 from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Start
 
 __all__ = ["solve_nonlinear"]
@@ -82,7 +81,7 @@ def solve_nonlinear(
     xs, us = xs.reshape(-1, *xs.shape[-2:]), us.reshape(-1, *us.shape[-2:])
     report = None
     if game.constraints:
-        y = _flat(begin.multipliers, batch)
+        y = None if begin.multipliers is None else begin.multipliers.flat(batch)
         report = iterate_constrained(problem, xs, us, options, y)
         outcome = report.outcome
     else:
@@ -179,7 +178,7 @@ def _certify(
     index = (codes == 0).nonzero().squeeze(-1)
     if not len(index):
         return point, codes, LQCertificate(**parts)
-    y = None if report is None else pick(report.multipliers, index)
+    y = None if report is None else report.multipliers.take(index)
     xs, us = point.xs[index], point.us[index]
     expansion = expand(problem.game, xs, us, multipliers=y)
     slopes = run_pass(problem, expansion).slopes
@@ -204,17 +203,6 @@ def _report(report: Constrained, batch: torch.Size) -> ConstraintReport:
         violation=_shaped(report.violation, batch),
         complementarity=_shaped(report.complementarity, batch),
         rounds=_shaped(report.rounds, batch),
-    )
-
-
-def _flat(multipliers: Multipliers | None, batch: torch.Size) -> Multipliers | None:
-    if multipliers is None:
-        return None
-    y = multipliers
-    return Multipliers(
-        running=y.running.expand(*batch, *y.running.shape[-2:]).reshape(-1, *y.running.shape[-2:]),
-        terminal=y.terminal.expand(*batch, y.terminal.shape[-1]).reshape(-1, y.terminal.shape[-1]),
-        penalty=y.penalty.expand(batch).reshape(-1),
     )
 
 
