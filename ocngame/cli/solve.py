@@ -1,4 +1,4 @@
-"""What `solve` shows: a table of players, pictures, and an honest word where there is no solution."""
+"""What `solve` shows: what was found, a table of the players, and pictures."""
 
 from dataclasses import asdict
 
@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 import ocngame as og
+from ocngame._checks import one_of
 from ocngame.cli.commands import Solve
 from ocngame.equilibria.nonlinear import NonlinearReport, examine
 from ocngame.games.draw_trajectory import animate_paths, draw_trajectory
-from ocngame.games.zoo import ReadyGame, ready_game
+from ocngame.games.zoo import READY, ReadyGame
 from ocngame.solvers.nonlinear import IterationOptions, NonlinearSolution
-from ocngame.training.run_folder import RunFolder, default_folder
+from ocngame.training.run_folder import RunFolder, default_folder, require_free
 
 __all__ = ["solve_ready"]
 
@@ -26,8 +27,14 @@ def solve_ready(command: Solve) -> None:
         command: Settings.
     """
     torch.set_num_threads(command.threads)
-    ready = ready_game(command.game)
+    one_of("game", command.game, READY)
+    ready = READY[command.game]()
+    path = command.out if command.out is not None else default_folder(f"solve-{ready.name}")
+    require_free(path)
     console = Console()
+    if command.information not in ready.information:
+        known = " and ".join(ready.information)
+        console.print(f"note: {ready.name} is known to be solved under {known} only")
     with console.status(f"solving {ready.name}"):
         solution = og.solve(
             ready.game,
@@ -45,7 +52,6 @@ def solve_ready(command: Solve) -> None:
             starts=command.starts,
             multipliers=None if report is None else report.multipliers,
         )
-    path = command.out if command.out is not None else default_folder(f"solve-{ready.name}")
     settings = asdict(command) | {"out": str(path)}
     folder = RunFolder.create(path, settings, lambda draft: _fill(draft, ready, solution))
     console.print(_headline(ready, solution), highlight=False)

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ocngame._checks import finite, integer, non_negative, positive, shaped
+from ocngame._checks import integer, non_negative, positive
+from ocngame._tensor_checks import finite, shaped
 from ocngame.bellman import AffinePolicy, best_response, owners
 from ocngame.bellman.curved import path_pass, quadratic_game
 from ocngame.bellman.trajectory import follow, play_nonlinear

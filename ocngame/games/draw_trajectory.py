@@ -91,7 +91,7 @@ def animate_paths(
         return bodies
 
     animation = FuncAnimation(figure, place, frames=[int(stage) for stage in stages], blit=False)
-    animation.save(path, writer=PillowWriter(fps=10))
+    animation.save(str(path), writer=PillowWriter(fps=10))
 
 
 def _draw_paths(axes: Axes, x: NDArray, positions: Sequence[slice], *, faint: bool = False) -> None:

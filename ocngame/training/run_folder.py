@@ -17,7 +17,7 @@ from typing import Any
 from ocngame.errors import CheckpointError, InvalidInputError
 from ocngame.training.checkpoint import replace_file
 
-__all__ = ["RunFolder", "default_folder"]
+__all__ = ["RunFolder", "default_folder", "require_free"]
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,7 @@ class RunFolder:
         Raises:
             InvalidInputError: if there is something at this place, or it cannot be written to.
         """
-        taken = InvalidInputError(
-            f"out: expected a folder that does not exist yet, got {path}; "
-            "choose another, or go on with that run by `ocngame resume`"
-        )
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise taken
+        require_free(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -86,7 +81,8 @@ class RunFolder:
             try:
                 temporary.replace(path)
             except OSError as error:
-                raise taken from error
+                require_free(path)
+                raise InvalidInputError(f"out: cannot make {path} ({error})") from error
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -136,6 +132,21 @@ class RunFolder:
         temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
         draw(temporary)
         replace_file(temporary, path)
+
+
+def require_free(path: Path) -> None:
+    """Require that a folder can be made at a place without touching what is there.
+
+    Args:
+        path: The place.
+
+    Raises:
+        InvalidInputError: if there is something that is not an empty folder.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InvalidInputError(
+            f"out: expected a folder that does not exist yet, got {path}; choose another"
+        )
 
 
 def default_folder(name: str) -> Path:

@@ -24,7 +24,7 @@ from ocngame.games.zoo.ready import ReadyGame
 __all__ = ["intersection"]
 
 STEP = 0.1
-LANES = ((0, -1.0, 0.0), (1, 1.0, 0.5 * math.pi), (0, 1.0, math.pi))
+LANES = ((1, -1.0, 0.0), (0, 1.0, 0.5 * math.pi), (1, 1.0, math.pi))
 SPEEDS = (2.0, 1.8, 2.2)
 STARTS = ((-7.0, -1.0), (1.0, -7.5), (8.0, 1.0))
 
