@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import torch
 
+import ocngame as og
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
@@ -28,7 +30,7 @@ def test_readme_starts_with_the_two_commands():
 
 
 def test_readme_example_trains_and_draws(tmp_path, monkeypatch):
-    (example,) = blocks("README.md", "python")
+    example = "\n".join(blocks("README.md", "python"))
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     printed = io.StringIO()
@@ -36,9 +38,19 @@ def test_readme_example_trains_and_draws(tmp_path, monkeypatch):
     with contextlib.redirect_stdout(printed):
         exec(compile(example, "README.md", "exec"), names)
     assert re.findall(r"epoch (\d): loss \d\.\d+", printed.getvalue()) == ["0", "1", "2"]
+    assert names["solution"].status is og.Status.SOLVED
     hits = names["model"](names["x"]).argmax(1) == names["y"]
     assert hits.double().mean() > 0.97
     assert (tmp_path / "game.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_guide_to_games_runs():
+    (example,) = blocks("docs/games.md", "python")
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(example, "docs/games.md", "exec"), names)
+    assert names["solution"].status is og.Status.SOLVED
+    assert float(names["gain"].relative.max()) < 1e-9
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
