@@ -99,7 +99,7 @@ def test_batch_equals_one_by_one(information):
     generator = torch.Generator().manual_seed(0)
     x0 = 1.5 * torch.randn(2, 2, 2, generator=generator, dtype=torch.float64)
     x0[1, 1] = torch.tensor([300.0, -1e4])
-    options = IterationOptions(max_iterations=15)
+    options = IterationOptions(max_iterations=8)
     batch = og.solve(game, information=information, x0=x0, options=options, raise_on_failure=False)
     for index in ((0, 0), (1, 1)):
         one = og.solve(
