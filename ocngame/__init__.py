@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ocngame import equilibria
     from ocngame.games import GameGraph, InformationStructure, LQGame, NonlinearGame, Player
     from ocngame.solvers.lq import Solution, Status
     from ocngame.solvers.nonlinear import IterationOptions, NonlinearSolution
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "equilibria": "ocngame",
     "GameGraph": "ocngame.games",
     "InformationStructure": "ocngame.games",
     "IterationOptions": "ocngame.solvers.nonlinear",
@@ -44,6 +46,7 @@ __all__ = [
     "Solution",
     "Status",
     "__version__",
+    "equilibria",
     "solve",
 ]
 
@@ -51,7 +54,10 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _EXPORTS:
         raise AttributeError(f"module 'ocngame' has no attribute {name!r}")
-    value = getattr(import_module(_EXPORTS[name]), name)
+    owner = _EXPORTS[name]
+    if owner == __name__:
+        return import_module(f"{__name__}.{name}")
+    value = getattr(import_module(owner), name)
     globals()[name] = value
     return value
 

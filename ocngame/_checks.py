@@ -16,6 +16,7 @@ __all__ = [
     "non_negative",
     "one_of",
     "positive",
+    "same_kind",
     "shaped",
     "symmetric",
 ]
@@ -23,6 +24,14 @@ __all__ = [
 
 def _number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _known(condition: Tensor) -> bool:
+    """Say whether a condition holds; inside `torch.vmap`, where no value can be looked at, no."""
+    try:
+        return bool(condition)
+    except RuntimeError:
+        return False
 
 
 def positive(name: str, value: float) -> None:
@@ -126,12 +135,34 @@ def finite(name: str, tensor: Tensor) -> None:
     Raises:
         InvalidInputError: naming the count and the first position of non-finite entries.
     """
+    # Whatever is not finite makes the sum so: one pass for what is nearly always fine.
+    if not _known(~torch.isfinite(tensor.sum())):
+        return
     bad = ~torch.isfinite(tensor)
     if bool(bad.any()):
         first = tuple(bad.nonzero()[0].tolist())
         raise InvalidInputError(
             f"{name}: expected finite numbers, got {int(bad.sum())} non-finite of {tensor.numel()} "
             f"(first at {first})"
+        )
+
+
+def same_kind(name: str, tensor: Tensor, like: Tensor, like_name: str) -> None:
+    """Require the dtype and the device of another tensor.
+
+    Args:
+        name: Argument's name.
+        tensor: Its value.
+        like: The tensor to agree with.
+        like_name: That tensor's name.
+
+    Raises:
+        InvalidInputError: naming both.
+    """
+    if (tensor.dtype, tensor.device) != (like.dtype, like.device):
+        raise InvalidInputError(
+            f"{name}: expected {like.dtype} on {like.device} as {like_name}, "
+            f"got {tensor.dtype} on {tensor.device}"
         )
 
 
@@ -191,10 +222,10 @@ def symmetric(name: str, tensor: Tensor) -> None:
     shaped(name, tensor, "... n n")
     if not tensor.numel():
         return
-    gap = float((tensor - tensor.mT).abs().max())
-    tolerance = 100 * torch.finfo(tensor.dtype).eps * float(tensor.abs().max())
-    if not gap <= tolerance:
+    gap = (tensor - tensor.mT).amax()
+    tolerance = 100 * torch.finfo(tensor.dtype).eps * torch.maximum(-tensor.amin(), tensor.amax())
+    if _known(~(gap <= tolerance)):
         raise InvalidInputError(
-            f"{name}: expected symmetric matrices, got a difference of {gap:.3g} "
+            f"{name}: expected symmetric matrices, got a difference of {float(gap):.3g} "
             "between an entry and its mirror"
         )

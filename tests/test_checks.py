@@ -124,3 +124,10 @@ def test_symmetric_refuses_non_finite(bad):
 def test_symmetric_refuses_what_is_not_square():
     with pytest.raises(InvalidInputError, match=r"shape \(\.\.\., n, n\), got \(2, 3\)"):
         _checks.symmetric("R", torch.zeros(2, 3))
+
+
+def test_same_kind_names_both():
+    a, b = torch.zeros(1), torch.zeros(1, dtype=torch.float64)
+    _checks.same_kind("x0", a, a, "A")
+    with pytest.raises(InvalidInputError, match=r"^x0: expected torch.float64 on cpu as A, got t"):
+        _checks.same_kind("x0", a, b, "A")

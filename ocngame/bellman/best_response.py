@@ -179,7 +179,7 @@ def _one_cost_each(stage: QuadraticStage) -> QuadraticStage:
     return QuadraticStage(
         A=stage.A.unsqueeze(-3),
         B=stage.B.unsqueeze(-3),
-        c=stage.c.unsqueeze(-2),
+        c=None if stage.c is None else stage.c.unsqueeze(-2),
         cost=QExpansion(
             q=cost.q.unsqueeze(-1),
             q_x=cost.q_x.unsqueeze(-2),

@@ -18,6 +18,7 @@ section 6.2; Mayne, 1966, for the single-player expansion):
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ocngame.linalg import left_product, right_product
@@ -71,13 +72,13 @@ class QuadraticStage:
     Attributes:
         A: State matrix, shape (..., n_next, n).
         B: Control matrix over the joint control, shape (..., n_next, m).
-        c: Offset, shape (..., n_next).
+        c: Offset, shape (..., n_next); None if there is none.
         cost: The running costs as a `QExpansion` (gradients and Hessians of l).
     """
 
     A: Tensor
     B: Tensor
-    c: Tensor
+    c: Tensor | None
     cost: QExpansion
 
 
@@ -92,13 +93,19 @@ def expand_q(stage: QuadraticStage, value: ValueExpansion) -> QExpansion:
         The expansion of every player's Q-function; the formulas stand in the module's docstring.
     """
     A, B, cost = stage.A, stage.B, stage.cost
-    value_a, value_b = right_product(value.v_xx, A), right_product(value.v_xx, B)
-    slope = value.v_x + right_product(value.v_xx, stage.c.unsqueeze(-1)).squeeze(-1)
-    offset = (0.5 * (value.v_x + slope) @ stage.c.unsqueeze(-1)).squeeze(-1)
+    slope, constant = value.v_x, cost.q + value.v
+    if stage.c is not None:
+        slope = slope + right_product(value.v_xx, stage.c.unsqueeze(-1)).squeeze(-1)
+        mean = 0.5 * (value.v_x + slope)
+        constant = constant + (mean @ stage.c.unsqueeze(-1)).squeeze(-1)
+    # The slope rides along as one more row: a product of its own would cost as much again.
+    rows = torch.cat([value.v_xx, slope.unsqueeze(-2)], dim=-2)
+    along_a, along_b = right_product(rows, A), right_product(rows, B)
+    value_a, value_b = along_a[..., :-1, :], along_b[..., :-1, :]
     return QExpansion(
-        q=cost.q + value.v + offset,
-        q_x=slope @ A + cost.q_x,
-        q_u=slope @ B + cost.q_u,
+        q=constant,
+        q_x=along_a[..., -1, :] + cost.q_x,
+        q_u=along_b[..., -1, :] + cost.q_u,
         q_xx=left_product(A, value_a) + cost.q_xx,
         q_ux=left_product(B, value_a) + cost.q_ux,
         q_uu=left_product(B, value_b) + cost.q_uu,

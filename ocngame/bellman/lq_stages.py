@@ -70,7 +70,7 @@ def lq_stages(game: LQGame) -> list[QuadraticStage]:
     pieces = (
         game.A.unbind(-3),
         game.B.unbind(-3),
-        game.c.contiguous().unbind(-2),
+        game.c.contiguous().unbind(-2) if game.has_offset else [None] * game.horizon,
         game.q.unbind(-2)[:-1],
         game.r.unbind(-2),
         game.Q.unbind(-3)[:-1],

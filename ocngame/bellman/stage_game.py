@@ -78,13 +78,26 @@ class StageCertificate:
     Attributes:
         curvature: The Hessian that each decision maker minimises, shapes (..., m_i, m_i).
         system: The matrix S, each row divided by its largest entry, shape (..., m, m).
-        pivot: Ratio of the smallest to the largest pivot of the system, shape (...): a cheap
-            measure of its distance from a singular one.
+        factors: LU factors of the system, shape (..., m, m).
+        regular: False where a part of the condition itself had no solution, shape (...); None if
+            there is no such part.
     """
 
     curvature: tuple[Tensor, ...]
     system: Tensor
-    pivot: Tensor
+    factors: Tensor
+    regular: Tensor | None = None
+
+    @cached_property
+    def pivot(self) -> Tensor:
+        """Ratio of the smallest to the largest pivot of the system, shape (...).
+
+        A cheap measure of its distance from a singular one; zero where the condition itself had no
+        solution.
+        """
+        pivots = self.factors.diagonal(dim1=-2, dim2=-1).abs()
+        ratio = pivots.amin(-1) / pivots.amax(-1).clamp_min(torch.finfo(pivots.dtype).tiny)
+        return ratio if self.regular is None else torch.where(self.regular, ratio, 0)
 
     @cached_property
     def own_curvature(self) -> Tensor:
@@ -111,18 +124,21 @@ def solve_stage(q: QExpansion, rule: StageRule) -> tuple[AffinePolicy, StageCert
     """
     condition = stage_condition(q, rule)
     size = condition.system.detach().abs().amax(-1, keepdim=True)
-    size = torch.where(size > 0, size, torch.ones_like(size))
+    size = size.clamp_min(torch.finfo(size.dtype).tiny)
     system = condition.system / size
     right = torch.cat([condition.slope.unsqueeze(-1), condition.mixed], dim=-1) / size
     factors, order, _ = torch.linalg.lu_factor_ex(system)
     solution = torch.linalg.lu_solve(factors, order, right)
-    pivots = factors.detach().diagonal(dim1=-2, dim2=-1).abs()
-    pivot = pivots.amin(-1) / pivots.amax(-1).clamp_min(torch.finfo(pivots.dtype).tiny)
     if condition.regular is not None:
-        pivot = torch.where(condition.regular, pivot, 0)
         solution = torch.where(condition.regular[..., None, None], solution, torch.nan)
     policy = AffinePolicy(feedforward=-solution[..., 0], feedback=-solution[..., 1:])
-    return policy, StageCertificate(curvature=condition.curvature, system=system, pivot=pivot)
+    certificate = StageCertificate(
+        curvature=condition.curvature,
+        system=system,
+        factors=factors.detach(),
+        regular=condition.regular,
+    )
+    return policy, certificate
 
 
 def stage_condition(q: QExpansion, rule: StageRule) -> StageCondition:
@@ -168,7 +184,7 @@ def _every_own_row(q: QExpansion, slices: Sequence[slice]) -> StageCondition:
         system=torch.cat([q.q_uu[..., i, block, :] for i, block in rows], dim=-2),
         slope=torch.cat([q.q_u[..., i, block] for i, block in rows], dim=-1),
         mixed=torch.cat([q.q_ux[..., i, block, :] for i, block in rows], dim=-2),
-        curvature=tuple(q.q_uu[..., i, block, block] for i, block in rows),
+        curvature=tuple(q.q_uu[..., i, block, block].contiguous() for i, block in rows),
     )
 
 

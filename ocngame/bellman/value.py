@@ -10,6 +10,8 @@ It holds whether or not (k, K) minimises Q. The short form `v_xx = q_xx - q_xu q
 holds at the exact minimiser only, so it is not used here.
 """
 
+import torch
+
 from ocngame.bellman.expansions import QExpansion, ValueExpansion
 from ocngame.bellman.policy import AffinePolicy
 from ocngame.linalg import left_product, right_product
@@ -27,10 +29,13 @@ def evaluate_policy(q: QExpansion, policy: AffinePolicy) -> ValueExpansion:
     Returns:
         The value expansion of every player, with exactly symmetric Hessians.
     """
-    k, K = policy.feedforward, policy.feedback
-    bent = right_product(q.q_uu, k.unsqueeze(-1)).squeeze(-1)
-    v = q.q + ((q.q_u + 0.5 * bent) @ k.unsqueeze(-1)).squeeze(-1)
-    moved = (k.unsqueeze(-2).unsqueeze(-3) @ q.q_ux).squeeze(-2)
-    v_x = (q.q_u + bent) @ K + moved + q.q_x
-    half = left_product(K, right_product(q.q_uu, 0.5 * K) + q.q_ux).add(q.q_xx, alpha=0.5)
-    return ValueExpansion(v=v, v_x=v_x, v_xx=half + half.mT)
+    answer = torch.cat([policy.feedback, policy.feedforward.unsqueeze(-1)], dim=-1)
+    demand = torch.cat([q.q_ux, q.q_u.unsqueeze(-1)], dim=-1)
+    # In z = (dx, 1) all three orders are one product, of which the value takes both halves.
+    half = left_product(answer, right_product(q.q_uu, 0.5 * answer) + demand)
+    square = half[..., :-1, :-1] + 0.5 * q.q_xx
+    return ValueExpansion(
+        v=q.q + half[..., -1, -1],
+        v_x=q.q_x + half[..., :-1, -1] + half[..., -1, :-1],
+        v_xx=square + square.mT,
+    )

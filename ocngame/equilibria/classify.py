@@ -52,7 +52,7 @@ def is_equilibrium(
         return stationary & (curvature > least_curvature).all(-1).all(-1)
     found = deviation_gain(game, play, information, least_curvature=least_curvature)
     content = (found.subgame_relative <= tolerance).all(-1)
-    return stationary & content & (found.own_curvature > least_curvature).all(-1).all(-1)
+    return stationary & content
 
 
 def classify(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ocngame._checks import non_negative
 from ocngame.bellman import AffinePolicy, best_response, owners
-from ocngame.equilibria.play import Play, committed, decision_game, path
+from ocngame.equilibria.play import Play, committed, decision_game, path, reach
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, LQGame
 from ocngame.games.lq import sum_of_terms
@@ -35,6 +35,7 @@ class DeviationGain:
         subgame_gain: The most over all stages and all states within the radius of the path, in
             feedback play; the gain itself in open loop. Shape (..., D).
         scale: Sum of the magnitudes of all terms of the cost on the path, shape (..., D).
+        subgame_scale: The same with the largest state cost at the radius, shape (..., D).
         own_curvature: Smallest eigenvalue of the own problem's Hessian at each stage, relative to
             its largest entry, shape (..., D, T).
     """
@@ -42,6 +43,7 @@ class DeviationGain:
     gain: Tensor
     subgame_gain: Tensor
     scale: Tensor
+    subgame_scale: Tensor
     own_curvature: Tensor
 
     @property
@@ -51,8 +53,8 @@ class DeviationGain:
 
     @property
     def subgame_relative(self) -> Tensor:
-        """The subgame gain as a part of the scale, shape (..., D)."""
-        return _ratio(self.subgame_gain, self.scale)
+        """The subgame gain as a part of its scale, shape (..., D)."""
+        return _ratio(self.subgame_gain, self.subgame_scale)
 
 
 def deviation_gain(
@@ -70,7 +72,8 @@ def deviation_gain(
         play: The play, with its initial state.
         information: The information structure to judge by; the play's own if None. Zero-sum and
             own-block play are judged as feedback.
-        radius: How far off the path subgames start; the largest state on the path if None.
+        radius: How far off the path subgames start; the largest state on the path if None, one
+            for a path at the origin.
         least_curvature: Relative own curvature at or below which a decision maker counts as able
             to gain without bound.
 
@@ -83,6 +86,8 @@ def deviation_gain(
     """
     information = play.information if information is None else information
     non_negative("least_curvature", least_curvature)
+    if radius is not None:
+        non_negative("radius", radius)
     if information is InformationStructure.STACKELBERG:
         raise InvalidInputError(
             "information: expected play in which nobody answers a deviation, got stackelberg; "
@@ -98,12 +103,16 @@ def deviation_gain(
     at_stage = 0.5 * (error.mT @ curved @ error).squeeze(-1).squeeze(-1)
     on_path = at_stage.flip(-1).cumsum(-1).flip(-1)
     gain, subgame = on_path[..., 0], on_path[..., 0]
+    scale = sum_of_terms(deciders, states, controls)[1]
+    subgame_scale = scale
     if information is not InformationStructure.OPEN_LOOP:
-        reach = states.detach().norm(dim=-1).amax(-1)
-        reach = reach[..., None, None] if radius is None else states.new_tensor(radius)
+        away = reach(states) if radius is None else torch.full_like(states[..., 0, 0], radius)
+        away = away[..., None, None]
         hessians = _gain_hessians(deciders, policies, gap.mT @ curved @ gap)[..., :-1, :-1]
         off_path = 0.5 * _largest_eigenvalue(hessians)
-        subgame = (on_path.clamp_min(0).sqrt() + reach * off_path.sqrt()).square().amax(-1)
+        subgame = (on_path.clamp_min(0).sqrt() + away * off_path.sqrt()).square().amax(-1)
+        most = deciders.Q.detach().abs().amax((-3, -2, -1))
+        subgame_scale = scale + 0.5 * away.squeeze(-1).square() * most
     size = curved.detach().abs().amax((-2, -1))
     curvature = _ratio(response.own_curvature, size)
     bad = (curvature <= least_curvature).any(-1)
@@ -115,7 +124,8 @@ def deviation_gain(
     return DeviationGain(
         gain=gain,
         subgame_gain=subgame,
-        scale=sum_of_terms(deciders, states, controls)[1],
+        scale=scale,
+        subgame_scale=subgame_scale,
         own_curvature=curvature,
     )
 

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
-from ocngame._checks import finite, shaped
+from ocngame._checks import finite, same_kind, shaped
 from ocngame.bellman import AffinePolicy, constant_policies, play_policies
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, LQGame
 
-__all__ = ["Candidate", "Play", "committed", "decision_game", "path"]
+__all__ = ["Candidate", "Play", "committed", "decision_game", "path", "reach"]
 
 
 @runtime_checkable
@@ -81,6 +82,8 @@ def path(game: LQGame, play: Play) -> tuple[Tensor, Tensor]:
     if play.x0 is None:
         raise InvalidInputError("x0: expected an initial state of the play, got None")
     shaped("x0", play.x0, "... n", n=game.state_size)
+    same_kind("x0", play.x0, game.A, "game.A")
+    same_kind("policies.feedback", play.policies.feedback, game.A, "game.A")
     finite("x0", play.x0.detach())
     return play_policies(game, play.policies, play.x0)
 
@@ -115,3 +118,16 @@ def committed(game: LQGame, play: Play, information: InformationStructure) -> Af
     if information is InformationStructure.OPEN_LOOP:
         return constant_policies(path(game, play)[1], game.state_size)
     return play.policies
+
+
+def reach(states: Tensor) -> Tensor:
+    """Give the size of the largest state on a path, one for a path at the origin.
+
+    Args:
+        states: States, shape (..., T+1, n).
+
+    Returns:
+        The sizes, shape (...), without a gradient.
+    """
+    size = states.detach().norm(dim=-1).amax(-1)
+    return torch.where(size == 0, torch.ones_like(size), size)

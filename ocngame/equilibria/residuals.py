@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ocngame.bellman import StageCondition, StageRule, evaluate_policies, stage_condition
 from ocngame.bellman.policy import AffinePolicy
-from ocngame.equilibria.play import Candidate, Play, committed, path
+from ocngame.equilibria.play import Candidate, Play, committed, path, reach
 from ocngame.games import InformationStructure, LQGame
 
 __all__ = ["conditions", "own_gradient", "residuals"]
@@ -96,7 +96,7 @@ def residuals(game: LQGame, play: Play, information: InformationStructure | None
         terms = terms + (found.mixed.abs() @ x.abs().unsqueeze(-1)).squeeze(-1)
         rest = rest.abs()
     else:
-        size = x.detach().norm(dim=-1).amax(-1)[..., None, None]
+        size = reach(states)[..., None, None]
         constant, terms = _left_over(found.system, policies.feedforward, found.slope)
         linear, linear_terms = _left_over(found.system, policies.feedback, found.mixed)
         rest = torch.maximum(constant.abs(), linear.abs().amax(-1) * size)

@@ -11,16 +11,17 @@ is terminal and `Q_t` belongs to `x_t`. Leading batch dimensions are allowed eve
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from ocngame._checks import finite, integer, shaped, symmetric
+from ocngame._checks import finite, integer, same_kind, shaped, symmetric
 from ocngame.errors import InvalidInputError
-from ocngame.games.control_slices import check_slices, slices_of
+from ocngame.games.control_slices import check_slices
+from ocngame.games.time_invariant import repeated_pieces
 
-__all__ = ["LQGame"]
+__all__ = ["LQGame", "sum_of_terms"]
 
 _CORE = {
     "A": "... T n n",
@@ -48,6 +49,7 @@ class LQGame:
         q: Linear state costs, shape (..., N, T+1, n).
         r: Linear control costs, shape (..., N, T, m).
         M: State-control costs, shape (..., N, T, n, m).
+        has_offset: Whether offsets were given; if not, c is zero.
     """
 
     A: Tensor
@@ -59,6 +61,7 @@ class LQGame:
     q: Tensor
     r: Tensor
     M: Tensor
+    has_offset: bool = field(init=False)
 
     def __init__(
         self,
@@ -115,8 +118,10 @@ class LQGame:
         for name, dims in _CORE.items():
             shape = [*batch, *(sizes[dim] for dim in dims.split()[1:])]
             piece = pieces[name] if name in pieces else A.new_zeros(())
-            object.__setattr__(self, name, piece.expand(shape))
+            whole = piece.expand(shape)
+            object.__setattr__(self, name, _stage_by_stage(whole, dims.split()))
         object.__setattr__(self, "control_slices", slices)
+        object.__setattr__(self, "has_offset", c is not None)
 
     @classmethod
     def time_invariant(
@@ -157,37 +162,7 @@ class LQGame:
             >>> game.player_count, game.horizon, game.control_slices[1]
             (2, 5, slice(2, 3, None))
         """
-        integer("horizon", horizon, low=1)
-        lists = {"B": B, "Q": Q, "R": R, "terminal": terminal, "M": M}
-        for name, pieces in lists.items():
-            if pieces is not None and (not pieces or len(pieces) != len(B)):
-                raise InvalidInputError(
-                    f"{name}: expected one matrix per player, {max(len(B), 1)} as in B, "
-                    f"got {len(pieces)}"
-                )
-        n = shaped("A", A, "... n n")["n"]
-        sizes = [shaped(f"B[{i}]", b, "... n m", n=n)["m"] for i, b in enumerate(B)]
-        slices = slices_of(sizes)
-        controls = [
-            _embed(f"R[{i}]", cost, block, sum(sizes))
-            for i, (cost, block) in enumerate(zip(R, slices, strict=True))
-        ]
-        states = [_repeat(cost, horizon) for cost in Q]
-        ends = Q if terminal is None else terminal
-        whole = [
-            torch.cat(_one_batch([state, _repeat(end, 1)], 3), dim=-3)
-            for state, end in zip(states, ends, strict=True)
-        ]
-        return cls(
-            A=_repeat(A, horizon),
-            B=_repeat(torch.cat(_one_batch(B, 2), dim=-1), horizon),
-            Q=torch.stack(_one_batch(whole, 3), dim=-4),
-            R=torch.stack(_one_batch([_repeat(cost, horizon) for cost in controls], 3), dim=-4),
-            M=None
-            if M is None
-            else torch.stack(_one_batch([_repeat(cost, horizon) for cost in M], 3), dim=-4),
-            control_slices=slices,
-        )
+        return cls(**repeated_pieces(A, B, Q, R, horizon=horizon, terminal=terminal, M=M))
 
     @property
     def horizon(self) -> int:
@@ -273,12 +248,17 @@ class LQGame:
         if weights is None:
             weights = self.A.new_ones(self.player_count)
         shaped("weights", weights, "... N", N=self.player_count)
+        weights = weights.to(self.A)
         parts = {}
         for name, rank in (("Q", 4), ("q", 3), ("R", 4), ("r", 3), ("M", 4)):
             share = weights.reshape(*weights.shape, *(1,) * (rank - 1))
             parts[name] = (share * getattr(self, name)).sum(-rank, keepdim=True)
         return LQGame(
-            A=self.A, B=self.B, c=self.c, control_slices=(slice(0, self.control_size),), **parts
+            A=self.A,
+            B=self.B,
+            c=self.c if self.has_offset else None,
+            control_slices=(slice(0, self.control_size),),
+            **parts,
         )
 
 
@@ -319,26 +299,12 @@ def _check_kinds(pieces: dict[str, Tensor]) -> None:
     for name, piece in pieces.items():
         if not piece.is_floating_point():
             raise InvalidInputError(f"{name}: expected floating point numbers, got {piece.dtype}")
-        if (piece.dtype, piece.device) != (first.dtype, first.device):
-            raise InvalidInputError(
-                f"{name}: expected {first.dtype} on {first.device} as A, "
-                f"got {piece.dtype} on {piece.device}"
-            )
+        same_kind(name, piece, first, "A")
 
 
-def _repeat(matrix: Tensor, horizon: int) -> Tensor:
-    return matrix.unsqueeze(-3).expand(*matrix.shape[:-2], horizon, *matrix.shape[-2:])
-
-
-def _one_batch(pieces: Sequence[Tensor], rank: int) -> list[Tensor]:
-    batch = torch.broadcast_shapes(*(piece.shape[: piece.ndim - rank] for piece in pieces))
-    return [piece.expand(*batch, *piece.shape[piece.ndim - rank :]) for piece in pieces]
-
-
-def _embed(name: str, cost: Tensor, block: slice, size: int) -> Tensor:
-    """Give a control cost over the joint control, from one over the own control or the joint."""
-    if cost.shape[-1] == size:
-        shaped(name, cost, "... m m", m=size)
-        return cost
-    shaped(name, cost, "... m m", m=block.stop - block.start)
-    return torch.nn.functional.pad(cost, (block.start, size - block.stop) * 2)
+def _stage_by_stage(piece: Tensor, dims: list[str]) -> Tensor:
+    """Lay a batch out stage by stage in memory, as solvers read it; repeated pieces stay so."""
+    time = next(i for i, dim in enumerate(dims) if dim.startswith("T")) - len(dims)
+    if piece.ndim == len(dims) - 1 or piece.stride(time) == 0:
+        return piece
+    return piece.movedim(time, 0).contiguous().movedim(0, time)

@@ -30,4 +30,4 @@ def right_product(many: Tensor, one: Tensor) -> Tensor:
     Returns:
         The products, shape (..., N, r, c).
     """
-    return (many.flatten(-3, -2) @ one).unflatten(-2, many.shape[-3:-1])
+    return (many.flatten(-3, -2) @ one).reshape(*many.shape[:-1], one.shape[-1])

@@ -218,6 +218,48 @@ def test_the_second_order_condition_is_asked_for():
     assert float(committed.own_curvature[1].min()) < 0 < float(committed.own_curvature[0].min())
 
 
+def test_curvature_of_a_best_response_is_the_own_block():
+    game = random_game(8)
+    own = best_response(game, some_policies(game, 0)).curvature
+    for i, block in enumerate(game.control_slices):
+        assert float(own[i, :, block, block].abs().min()) > 0
+        own[i, :, block, block] = 0
+    assert not own.any()
+
+
+def test_feedback_counts_at_rest_too():
+    """From the origin the path stays there, whatever the feedback is; subgames elsewhere do not."""
+    game = random_game(9, affine=False)
+    x0 = torch.zeros(3, dtype=torch.float64)
+    policies = og.solve(game).policies
+    right = Candidate(policies=policies, x0=x0)
+    feedback = policies.feedback.clone()
+    feedback[2] *= 1.01
+    wrong = Candidate(
+        policies=AffinePolicy(feedforward=policies.feedforward, feedback=feedback), x0=x0
+    )
+    assert bool(is_equilibrium(game, right, tolerance=1e-12))
+    assert not bool(is_equilibrium(game, wrong, tolerance=1e-6))
+    assert float(residuals(game, wrong)[:, 2].min()) > 1e-4
+    assert float(deviation_gain(game, wrong).subgame_relative.max()) > 1e-6
+
+
+@pytest.mark.parametrize(
+    "information", [FEEDBACK, OPEN_LOOP, COOPERATIVE, STACKELBERG, InformationStructure.OWN_BLOCK]
+)
+def test_stationary_maxima_are_no_equilibria(information):
+    one = torch.ones(1, 1, dtype=torch.float64)
+    zero = AffinePolicy(
+        feedforward=torch.zeros(1, 2, dtype=torch.float64),
+        feedback=torch.zeros(1, 2, 1, dtype=torch.float64),
+    )
+    play = Candidate(policies=zero, x0=one[0], information=information, leader=0)
+    for sign in (1, -1):
+        game = LQGame.time_invariant(one, [0 * one] * 2, [one] * 2, [sign * one, one], horizon=1)
+        assert not residuals(game, play).any()
+        assert bool(is_equilibrium(game, play, tolerance=1e-9)) == (sign == 1)
+
+
 def test_zero_cost_has_zero_relative_gain():
     game = random_game(9, affine=False)
     still = og.solve(game, x0=torch.zeros(3, dtype=torch.float64))
@@ -279,6 +321,7 @@ def test_bad_plays_are_named():
         (lambda: residuals(game, good, STACKELBERG), "^leader: "),
         (lambda: is_equilibrium(game, good, tolerance=0.0), "^tolerance: "),
         (lambda: deviation_gain(game, good, least_curvature=-1.0), "^least_curvature: "),
+        (lambda: deviation_gain(game, good, radius=-1.0), "^radius: "),
     ):
         with pytest.raises(InvalidInputError, match=message):
             call()

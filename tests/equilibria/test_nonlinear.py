@@ -10,8 +10,7 @@ import ocngame as og
 from ocngame.bellman import AffinePolicy, constant_policies
 from ocngame.equilibria import Candidate, deviation_gain, examine, own_curvature
 from ocngame.errors import InvalidInputError
-from ocngame.games import InformationStructure
-from ocngame.games import control_bounds
+from ocngame.games import InformationStructure, control_bounds
 
 FEEDBACK, OPEN_LOOP = InformationStructure.FEEDBACK, InformationStructure.OPEN_LOOP
 KINDS = (FEEDBACK, OPEN_LOOP, InformationStructure.COOPERATIVE)

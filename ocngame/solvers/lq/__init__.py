@@ -3,6 +3,17 @@
 from ocngame.solvers.lq.existence import ExistenceRule, Fault, LQCertificate
 from ocngame.solvers.lq.solution import Solution
 from ocngame.solvers.lq.solve import solve
+from ocngame.solvers.lq.stationary import StationaryRule, StationarySolution, solve_stationary
 from ocngame.solvers.lq.status import Status
 
-__all__ = ["ExistenceRule", "Fault", "LQCertificate", "Solution", "Status", "solve"]
+__all__ = [
+    "ExistenceRule",
+    "Fault",
+    "LQCertificate",
+    "Solution",
+    "StationaryRule",
+    "StationarySolution",
+    "Status",
+    "solve",
+    "solve_stationary",
+]

@@ -64,6 +64,8 @@ class ExistenceRule:
 class LQCertificate:
     """Evidence of existence, per stage and decision maker.
 
+    Stages before one at fault are numbers without a meaning: the recursion went on from there.
+
     Attributes:
         own_curvature: Smallest eigenvalue of what each decision maker minimises at each stage,
             shape (..., D, T): D players, or one coalition. In open loop these are the pivots of
@@ -116,10 +118,12 @@ def join(stages: Sequence[StageCertificate], scale: Tensor) -> LQCertificate:
     blocks = [
         torch.stack(parts, dim=-3) for parts in zip(*(s.curvature for s in stages), strict=True)
     ]
+    regular = [stage.regular for stage in stages if stage.regular is not None]
     whole = StageCertificate(
         curvature=tuple(blocks),
         system=torch.stack([s.system for s in stages], dim=-3),
-        pivot=torch.stack([s.pivot for s in stages], dim=-1),
+        factors=torch.stack([stage.factors for stage in stages], dim=-3),
+        regular=torch.stack(regular, dim=-1) if regular else None,
     )
     sizes = torch.stack([block.detach().abs().amax((-2, -1)) for block in blocks], dim=-2)
     return LQCertificate(

@@ -5,13 +5,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ocngame._checks import finite, one_of, shaped
-from ocngame.bellman import AffinePolicy, StageRule, ValueExpansion, play_policies, stack_policies
-from ocngame.errors import InvalidInputError, UnsolvableGameError
+from ocngame._checks import finite, one_of, same_kind, shaped
+from ocngame.bellman import AffinePolicy, ValueExpansion, play_policies, stack_policies
+from ocngame.errors import UnsolvableGameError
 from ocngame.games import InformationStructure, LQGame
 from ocngame.solvers.lq.existence import ExistenceRule, Fault, judge
 from ocngame.solvers.lq.feedback import solve_by_values
 from ocngame.solvers.lq.open_loop import solve_by_costates
+from ocngame.solvers.lq.rules import stage_rule
 from ocngame.solvers.lq.solution import Solution
 from ocngame.solvers.lq.status import Status, code_of, status_of
 
@@ -30,8 +31,12 @@ def solve(
 ) -> Solution:
     """Solve a linear-quadratic game exactly, under an information structure.
 
-    Nothing is regularised: a game that has no equilibrium of the kind asked for is refused.
-    Gradients flow through policies, values and trajectory to the game's pieces and to `x0`.
+    Nothing is regularised: a game that has no equilibrium of the kind asked for is refused. The
+    open-loop saddle point of a zero-sum game is its open-loop Nash equilibrium.
+
+    Gradients flow through policies, values and trajectory to the game's pieces and to `x0`. Batch
+    dimensions are cheaper than `torch.func.vmap`, which works with `raise_on_failure=False`; values
+    of the pieces are not checked inside it.
 
     Args:
         game: The game.
@@ -70,9 +75,10 @@ def solve(
         ocngame.errors.UnsolvableGameError: game: no feedback solution at stage 19 for player 0: ...
     """
     one_of("information", information, [structure.value for structure in InformationStructure])
-    rule = _rule(game, InformationStructure(information), weights, leader)
+    rule = stage_rule(game, InformationStructure(information), weights, leader)
     if x0 is not None:
         shaped("x0", x0, "... n", n=game.state_size)
+        same_kind("x0", x0, game.A, "game.A")
         finite("x0", x0.detach())
     existence = ExistenceRule() if existence is None else existence
     if rule.information is InformationStructure.OPEN_LOOP:
@@ -105,43 +111,8 @@ def solve(
     )
 
 
-def _rule(
-    game: LQGame, information: InformationStructure, weights: Tensor | None, leader: int | None
-) -> StageRule:
-    if weights is not None:
-        if information is not InformationStructure.COOPERATIVE:
-            raise InvalidInputError(
-                f"weights: expected None unless play is cooperative, got weights for {information}"
-            )
-        shaped("weights", weights, "... N", N=game.player_count)
-        finite("weights", weights.detach())
-        if bool((weights < 0).any()) or not bool((weights.sum(-1) > 0).all()):
-            raise InvalidInputError(
-                f"weights: expected non-negative weights, not all zero, got {weights.tolist()}"
-            )
-    if information is InformationStructure.STACKELBERG:
-        if leader is None or not 0 <= leader < game.player_count:
-            raise InvalidInputError(
-                f"leader: expected the index of a player in 0..{game.player_count - 1}, "
-                f"got {leader}"
-            )
-    elif leader is not None:
-        raise InvalidInputError(f"leader: expected None for {information} play, got {leader}")
-    if information is InformationStructure.ZERO_SUM and not game.is_zero_sum:
-        raise InvalidInputError(
-            "game: expected two players with opposite costs for zero-sum play, got "
-            f"{game.player_count} player(s) whose costs do not cancel"
-        )
-    return StageRule(
-        slices=game.control_slices, information=information, weights=weights, leader=leader
-    )
-
-
 def _finite_or_fault(fault: Fault, first: ValueExpansion) -> Fault:
-    """Turn a solved element whose numbers are not finite into a fault.
-
-    What is not finite at any stage or in any policy stays so down to the first value.
-    """
+    """Turn a solved element into a fault where numbers that are not finite reached its value."""
     finite = torch.isfinite(first.v_xx).all(-1).all(-1).all(-1)
     finite &= torch.isfinite(first.v_x).all(-1).all(-1) & torch.isfinite(first.v).all(-1)
     broken = (fault.codes == 0) & ~finite

@@ -7,6 +7,7 @@ from lq_games import altered, elements, random_game, random_state
 import ocngame as og
 from ocngame import equilibria
 from ocngame.errors import UnsolvableGameError
+from ocngame.games import LQGame
 from ocngame.solvers.lq import Status
 
 INFORMATION = ("feedback", "open_loop", "cooperative", "own_block", "stackelberg")
@@ -90,3 +91,30 @@ def test_one_game_from_many_states():
     torch.testing.assert_close(many.value(), game.costs(many.states, many.controls))
     torch.testing.assert_close(many.states[3], og.solve(game, x0=x0[3]).states)
     assert equilibria.is_equilibrium(game, many, tolerance=1e-12).tolist() == [True] * 5
+
+
+@pytest.mark.parametrize("information", INFORMATION)
+def test_vmap_is_the_batch(information):
+    game = random_game(15, batch=(3,))
+    R = game.R.clone()
+    R[1] -= 100 * torch.eye(3, dtype=torch.float64)
+    mixed = altered(game, R=R)
+    x0 = random_state(15, game)
+    names = ("A", "B", "Q", "R", "c", "q", "r", "M")
+
+    def one(x0, *pieces):
+        given = dict(zip(names, pieces, strict=True))
+        found = og.solve(
+            LQGame(control_slices=game.control_slices, **given),
+            x0=x0,
+            raise_on_failure=False,
+            **options(information),
+        )
+        return found.states, found.policies.feedback, found.value(), found.codes
+
+    mapped = torch.func.vmap(one)(x0, *(getattr(mixed, name) for name in names))
+    batch = og.solve(mixed, x0=x0, raise_on_failure=False, **options(information))
+    expected = batch.states, batch.policies.feedback, batch.value(), batch.codes
+    assert batch.solved.tolist() == [True, False, True]
+    for ours, theirs in zip(mapped, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10, equal_nan=True)

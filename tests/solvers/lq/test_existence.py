@@ -124,22 +124,39 @@ def test_a_leader_needs_curvature_after_the_answer_only():
     torch.testing.assert_close(
         solution.certificate.own_curvature[:, 0], torch.tensor([3.5, 1.0], dtype=torch.float64)
     )
+    torch.testing.assert_close(
+        solution.certificate.curvature_scale[:, 0], torch.tensor([4.0, 1.0], dtype=torch.float64)
+    )
 
 
-def test_exactly_zero_curvature_is_not_rounded_into_existence():
-    third = torch.full((1, 1), 1 / 3, dtype=torch.float64)
-    flat = -(0.1 * ONE) * third * (0.1 * ONE)
-    game = LQGame.time_invariant(ONE, [0.1 * ONE], [third], [flat], horizon=1)
-    assert status(game, "feedback") is Status.OWN_CURVATURE
-    assert status(game, "open_loop") is Status.CONDENSED_CURVATURE
+def test_zero_curvature_is_not_rounded_into_existence():
+    """b p b + r is zero in exact arithmetic, and here and there a rounding above zero."""
+    rounded = []
+    for tenths in range(1, 60):
+        p, b = tenths / 10, 0.1
+        game = LQGame.time_invariant(ONE, [b * ONE], [p * ONE], [-p / 100 * ONE], horizon=1)
+        assert status(game, "feedback") is Status.OWN_CURVATURE
+        assert status(game, "open_loop") is Status.CONDENSED_CURVATURE
+        found = og.solve(game, raise_on_failure=False).certificate.own_curvature
+        rounded.append(float(found))
+    assert max(rounded) > 0
+    assert max(rounded) < 1e-16
 
 
 def test_overflow_is_named():
     big = 1e200 * ONE
     game = LQGame.time_invariant(big, [ONE], [ONE], [ONE], horizon=3)
-    assert status(game, "feedback") is Status.NON_FINITE
+    found = og.solve(game, raise_on_failure=False)
+    assert found.status is Status.NON_FINITE
+    assert int(found.fault.stage) == 1
     with pytest.raises(UnsolvableGameError, match="overflowed"):
         og.solve(game)
+
+
+def test_overflow_of_the_constant_alone_is_named():
+    game = LQGame.time_invariant(0 * ONE, [ONE], [ONE], [ONE], horizon=2)
+    pushed = altered(game, c=torch.full((2, 1), 1e200, dtype=torch.float64))
+    assert status(pushed, "feedback") is Status.NON_FINITE
 
 
 def test_indefinite_costs_with_a_solution_are_solved():

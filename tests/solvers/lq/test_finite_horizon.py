@@ -164,6 +164,8 @@ def test_units_of_one_players_cost_do_not_matter(drawn, information):
         for name in ("Q", "q", "R", "r", "M")
     }
     a, b = solve(game, information), solve(altered(game, **scaled), information)
+    close(a.certificate.pivot, b.certificate.pivot)
+    close(a.certificate.condition, b.certificate.condition)
     close(a.policies.feedback, b.policies.feedback)
     close(a.policies.feedforward, b.policies.feedforward)
 
@@ -282,6 +284,14 @@ def test_weights_choose_among_cooperative_solutions():
     assert costs[0][1] > costs[1][1] > costs[2][1]
 
 
+def test_weights_may_have_another_precision():
+    game = random_game(2)
+    weights = torch.tensor([0.25, 0.5])
+    single = solve(game, "cooperative", weights=weights)
+    close(single.v_xx, solve(game, "cooperative", weights=weights.double()).v_xx, 1e-15)
+    assert single.weights.dtype == torch.float64
+
+
 def test_known_scalar_answer():
     """x+ = x + u1 + u2, J^i = 1/2 (x_1^2 + u_i^2): K = -1/3 each."""
     one = torch.ones(1, 1, dtype=torch.float64)
@@ -320,7 +330,8 @@ def test_known_scalar_answer():
         ),
         ({"information": "zero_sum"}, InvalidInputError, "^game: .* opposite costs"),
         ({"x0": torch.ones(2)}, InvalidInputError, "^x0: .*n=3"),
-        ({"x0": torch.full((3,), torch.inf)}, InvalidInputError, "^x0: expected finite"),
+        ({"x0": torch.ones(3)}, InvalidInputError, "^x0: .*float64 on cpu as game.A, got .*32"),
+        ({"x0": torch.full((3,), torch.inf).double()}, InvalidInputError, "^x0: expected finite"),
     ],
 )
 def test_bad_options_are_named(options, error, message):
