@@ -1,7 +1,7 @@
 """Two ways to share an intersection: vehicles that react, and vehicles that commit.
 
 The same three unicycles, once with feedback policies and once with fixed plans. Each answer is an
-equilibrium of its own kind only: judged as the other kind, somebody gains by leaving it.
+equilibrium of its own kind only: if the others reacted, the fixed plans would not be stationary.
 """
 
 import torch
@@ -28,8 +28,8 @@ good = examine(ready.game, play, starts=0)
 other = examine(ready.game, play, og.InformationStructure.FEEDBACK, starts=0)
 assert bool(good.passes(residual=1e-8, gain=1e-6))
 assert not bool(other.passes(residual=1e-8, gain=1e-6))
-print(f"fixed plans: nobody gains more than {float(good.relative.max()):.0e} of its cost;")
-print(f"if the others reacted, somebody would gain {float(other.relative.max()):.0%}")
+print(f"fixed plans: own gradients of {float(good.residuals.max()):.0e}, and of ", end="")
+print(f"{float(other.residuals.max()):.2g} if the others reacted to the state")
 
 warm = og.solve(
     ready.game, information="feedback", x0=ready.x0 + 1e-3, initial=solutions["feedback"]

@@ -111,7 +111,7 @@ def test_bad_arguments_are_named():
     lq = og.LQGame.time_invariant(
         torch.eye(1), [torch.eye(1)], [torch.eye(1)], [torch.eye(1)], horizon=2
     )
-    with pytest.raises(InvalidInputError, match="^options: .*linear-quadratic"):
+    with pytest.raises(InvalidInputError, match=r"^options: .*linear-quadratic"):
         og.solve(lq, options=IterationOptions())
 
 
