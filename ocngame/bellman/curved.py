@@ -166,7 +166,6 @@ def curved_pass(
     """
     n = expansion.phi_x.shape[-1]
     zero = expansion.phi_x.new_zeros(expansion.phi_x.shape[:-1])
-    still = expansion.phi_x.new_zeros(*expansion.f_z.shape[:-3], n)
     jacobians = expansion.f_z.unbind(-3)
     hessians = [None] * len(jacobians) if expansion.f_zz is None else expansion.f_zz.unbind(-4)
     slopes, curves = expansion.l_z.unbind(-2), expansion.l_zz.unbind(-3)
@@ -182,7 +181,7 @@ def curved_pass(
             q_ux=l_zz[..., n:, :n],
             q_uu=l_zz[..., n:, n:],
         )
-        quadratic = QuadraticStage(A=jacobian[..., :n], B=jacobian[..., n:], c=still, cost=cost)
+        quadratic = QuadraticStage(A=jacobian[..., :n], B=jacobian[..., n:], c=None, cost=cost)
         stages.append(CurvedStage(inner=make(t, quadratic), quadratic=quadratic, hessian=hessian))
     terminal = PathValue(v=zero, v_x=expansion.phi_x, v_xx=expansion.phi_xx, slope=expansion.phi_x)
     found = backward_pass(stages, terminal, _costate if costates else _value)

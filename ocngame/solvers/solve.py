@@ -91,8 +91,8 @@ def solve(
         ...     horizon=20,
         ... )
         >>> solution = og.solve(game, information="feedback", x0=torch.ones(2).double())
-        >>> solution.status
-        <Status.SOLVED: 'solved: the equilibrium exists and is unique'>
+        >>> solution.status.name
+        'LOCALLY_SOLVED'
         >>> bool(solution.residual < 1e-8)
         True
     """

@@ -138,7 +138,7 @@ def test_constrained_plays_are_judged_with_their_multipliers():
     assert bool(report.passes(residual=1e-5, gain=1e-6))
     bare = examine(duel(6), found, generator=seeded())
     assert float(bare.residuals[0]) > 0.1
-    with pytest.raises(InvalidInputError, match="^multipliers: "):
+    with pytest.raises(InvalidInputError, match=r"^multipliers: "):
         examine(game, found, generator=seeded())
 
 

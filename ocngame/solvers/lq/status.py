@@ -20,6 +20,7 @@ class Status(StrEnum):
         NON_FINITE: Numbers overflowed.
         NOT_CONVERGED: The infinite-horizon recursion did not settle.
         UNSTABLE: It settled on policies that let the state grow.
+        LOCALLY_SOLVED: A local equilibrium of a nonlinear game was found.
         MAX_ITERATIONS: An iteration was cut off while its residual was still too large.
         STALLED: No step along the iteration's direction reduced its residual.
         NO_MINIMUM: A stationary point at which somebody's second-order condition fails.
@@ -53,6 +54,9 @@ class Status(StrEnum):
     )
     UNSTABLE = (
         "the stationary policies do not stabilise the state: add state costs to what is unstable"
+    )
+    LOCALLY_SOLVED = (
+        "solved: a local equilibrium, stationary and with positive curvatures; there may be others"
     )
     MAX_ITERATIONS = (
         "the residual is still above the tolerance: allow more iterations, or start from better "

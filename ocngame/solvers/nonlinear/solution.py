@@ -10,7 +10,7 @@ from ocngame.bellman.trajectory import about_origin
 from ocngame.games import InformationStructure
 from ocngame.games.expansion import Multipliers
 from ocngame.solvers.lq.existence import LQCertificate
-from ocngame.solvers.lq.status import Status, status_of
+from ocngame.solvers.lq.status import Status, code_of, status_of
 
 __all__ = ["ConstraintReport", "NonlinearSolution", "Start"]
 
@@ -65,7 +65,7 @@ class NonlinearSolution:
             coalition.
         certificate: Second-order evidence of the quadratic game at the solution, true Hessians;
             NaN in elements that are not stationary.
-        codes: Positions in the list of `Status`, shape (...).
+        codes: Positions in the list of `Status`, 0 where solved, shape (...).
         iterations: Steps taken, shape (...).
         constraints: Report on the constraints, or None if there are none.
         weights: Weights of cooperative play, shape (N,), or None.
@@ -86,7 +86,8 @@ class NonlinearSolution:
     @property
     def status(self) -> Status | list:
         """The status; nested lists of the batch's shape if there is a batch."""
-        return status_of(self.codes)
+        local = torch.full_like(self.codes, code_of(Status.LOCALLY_SOLVED))
+        return status_of(torch.where(self.solved, local, self.codes))
 
     @property
     def solved(self) -> Tensor:

@@ -58,7 +58,7 @@ def test_one_player_with_bounds_is_the_direct_optimum(information):
         method="SLSQP",
         bounds=[(-LIMIT, LIMIT)] * 30,
         constraints=[{"type": "ineq", "fun": room, "jac": room_slope}],
-        options={"ftol": 1e-14, "maxiter": 500},
+        options={"ftol": 1e-12, "maxiter": 60},
     )
     assert float(report.violation) <= 1e-8
     assert float(report.complementarity) <= 1e-8
