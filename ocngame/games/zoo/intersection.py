@@ -7,7 +7,7 @@ Vehicle i has state `(px, py, heading, speed)` and controls `(turn rate, acceler
 discretised by Runge-Kutta, T = 100 stages of 0.1 s. Each wants to stay on its lane, to keep its
 speed and not to meet the others; per stage
 
-    l^i = 1/2 [ lane^2 + (v - v_ref)^2 + 4 w^2 + a^2 ] + 20 sum_j max(0, 1 - d_ij^2 / 3^2)^3
+    l^i = 1/2 [ lane^2 + (v - v_ref)^2 + 4 w^2 + a^2 ] + 10 sum_j max(0, 1 - d_ij^2 / 3^2)^3
 
 with lane the distance to the lane's centre line and d_ij in metres.
 """
@@ -30,7 +30,7 @@ STARTS = ((-7.0, -1.0), (1.0, -7.5), (8.0, 1.0))
 
 
 def intersection(
-    horizon: int = 100, *, radius: float = 3.0, weight: float = 20.0, dtype=torch.float64
+    horizon: int = 100, *, radius: float = 3.0, weight: float = 10.0, dtype=torch.float64
 ) -> ReadyGame:
     """Make the game.
 
