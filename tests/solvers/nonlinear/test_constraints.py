@@ -31,7 +31,9 @@ def bounded(information: str):
     return game, og.solve(game, information=information, x0=START)
 
 
-@pytest.mark.parametrize("information", ["feedback", "open_loop"])
+@pytest.mark.parametrize(
+    "information", [pytest.param("feedback", marks=pytest.mark.slow), "open_loop"]
+)
 def test_one_player_with_bounds_is_the_direct_optimum(information):
     game, found = bounded(information)
     report = found.constraints
@@ -115,6 +117,7 @@ def test_players_coupled_by_a_shared_constraint_alone_act_like_a_coalition():
     assert float(nash.constraints.multipliers.running.min()) > 0.1
 
 
+@pytest.mark.slow
 def test_constraints_in_a_batch_equal_one_by_one():
     game = duel(4, constraints=[control_bounds(i, slice(i, i + 1), [-0.3], [0.3]) for i in (0, 1)])
     x0 = torch.stack([START, 0.1 * START])
@@ -134,6 +137,7 @@ def test_inactive_constraints_change_nothing():
     assert float(found.constraints.multipliers.running.abs().max()) == 0.0
 
 
+@pytest.mark.slow
 def test_a_warm_start_takes_the_multipliers_along():
     game = duel(4, constraints=[control_bounds(0, slice(0, 1), [-0.3], [0.3])])
     first = og.solve(game, x0=START)

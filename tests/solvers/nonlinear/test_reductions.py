@@ -93,7 +93,10 @@ def test_residuals_are_gradients_of_the_original_game(information):
     torch.testing.assert_close(cut.residuals, expected, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("information", INFORMATION)
+@pytest.mark.parametrize(
+    "information",
+    ["open_loop", *(pytest.param(k, marks=pytest.mark.slow) for k in ("feedback", "cooperative"))],
+)
 def test_batch_equals_one_by_one(information):
     game = duel(6)
     generator = torch.Generator().manual_seed(0)
