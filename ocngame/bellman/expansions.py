@@ -18,7 +18,6 @@ section 6.2; Mayne, 1966, for the single-player expansion):
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ocngame.linalg import left_product, right_product

@@ -56,11 +56,13 @@ class StageRule:
         One entry per control, in the order of the players.
         """
         players = len(self.slices)
-        return torch.tensor([
-            row * players + i
-            for i, block in enumerate(self.slices)
-            for row in range(block.start, block.stop)
-        ])
+        return torch.tensor(
+            [
+                row * players + i
+                for i, block in enumerate(self.slices)
+                for row in range(block.start, block.stop)
+            ]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -308,8 +308,4 @@ def _stage_by_stage(piece: Tensor, dims: list[str]) -> Tensor:
     time = next(i for i, dim in enumerate(dims) if dim.startswith("T")) - len(dims)
     if piece.ndim == len(dims) - 1 or piece.stride(time) == 0:
         return piece
-    if "N" not in dims or len(dims) < 5:
-        return piece.movedim(time, 0).contiguous().movedim(0, time)
-    if dims[-2:] == ["n", "m"]:
-        return piece.mT.movedim((time, -4), (0, -2)).contiguous().movedim((0, -2), (time, -4)).mT
-    return piece.movedim((time, -4), (0, -2)).contiguous().movedim((0, -2), (time, -4))
+    return piece.movedim(time, 0).contiguous().movedim(0, time)

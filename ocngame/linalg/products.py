@@ -1,8 +1,9 @@
 """Products of one matrix with a matrix per player, each a single product without a copy.
 
-All functions read and give back players' matrices whose rows lie side by side in memory: row k of all
+All read and give back players' matrices whose rows lie side by side in memory: row k of all
 players, then row k + 1. In that order the players' columns form one wide matrix, and their rows one
-tall matrix, so what one product gives the next one reads as it is. Any other order is copied.
+tall matrix, so what one product gives the next one reads as it is. Any other order is copied. A
+single game has little to copy, and calls are what it costs: there the order is the usual one.
 """
 
 import torch
@@ -21,8 +22,10 @@ def left_product(one: Tensor, many: Tensor) -> Tensor:
     Returns:
         The products, shape (..., N, r, c).
     """
-    wide = many.transpose(-3, -2).flatten(-2)
-    return (one.mT @ wide).unflatten(-1, (many.shape[-3], many.shape[-1])).transpose(-3, -2)
+    if many.ndim == 3:
+        return torch.bmm(one.mT.expand(many.shape[0], -1, -1), many)
+    product = one.mT @ many.transpose(-3, -2).flatten(-2)
+    return product.view(*product.shape[:-1], many.shape[-3], many.shape[-1]).transpose(-3, -2)
 
 
 def right_product(many: Tensor, one: Tensor) -> Tensor:
@@ -35,8 +38,11 @@ def right_product(many: Tensor, one: Tensor) -> Tensor:
     Returns:
         The products, shape (..., N, r, c).
     """
-    tall = many.transpose(-3, -2).flatten(-3, -2)
-    return (tall @ one).unflatten(-2, (many.shape[-2], many.shape[-3])).transpose(-3, -2)
+    if many.ndim == 3:
+        return many @ one
+    product = many.transpose(-3, -2).flatten(-3, -2) @ one
+    shape = (*product.shape[:-2], many.shape[-2], many.shape[-3], one.shape[-1])
+    return product.view(shape).transpose(-3, -2)
 
 
 def with_transpose(many: Tensor) -> Tensor:
