@@ -7,6 +7,9 @@ from ocngame.errors import InvalidInputError
 
 __all__ = ["finite", "same_kind", "shaped", "symmetric"]
 
+_PIECE = 1 << 16
+"""Number of entries that are compared at a time."""
+
 
 def _known(condition: Tensor) -> bool:
     """Say whether a condition holds; inside `torch.vmap`, where no value can be looked at, no."""
@@ -113,8 +116,12 @@ def symmetric(name: str, tensor: Tensor) -> None:
     shaped(name, tensor, "... n n")
     if not tensor.numel():
         return
-    gap = (tensor - tensor.mT).amax()
-    tolerance = 100 * torch.finfo(tensor.dtype).eps * torch.maximum(-tensor.amin(), tensor.amax())
+    matrices = tensor.reshape(-1, *tensor.shape[-2:])
+    # In pieces that stay in the processor's cache, several times faster than all at once.
+    pieces = matrices.split(max(1, _PIECE // matrices[0].numel()))
+    gap = torch.stack([(piece - piece.mT).amax() for piece in pieces]).amax()
+    low, high = tensor.aminmax()
+    tolerance = 100 * torch.finfo(tensor.dtype).eps * torch.maximum(-low, high)
     if _known(~(gap <= tolerance)):
         raise InvalidInputError(
             f"{name}: expected symmetric matrices, got a difference of {float(gap):.3g} "

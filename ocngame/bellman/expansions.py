@@ -18,7 +18,6 @@ section 6.2; Mayne, 1966, for the single-player expansion):
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ocngame.linalg import left_product, right_product
@@ -98,15 +97,12 @@ def expand_q(stage: QuadraticStage, value: ValueExpansion) -> QExpansion:
         slope = slope + right_product(value.v_xx, stage.c.unsqueeze(-1)).squeeze(-1)
         mean = 0.5 * (value.v_x + slope)
         constant = constant + (mean @ stage.c.unsqueeze(-1)).squeeze(-1)
-    # The slope rides along as one more row: a product of its own would cost as much again.
-    rows = torch.cat([value.v_xx, slope.unsqueeze(-2)], dim=-2)
-    along_a, along_b = right_product(rows, A), right_product(rows, B)
-    value_a, value_b = along_a[..., :-1, :], along_b[..., :-1, :]
+    along_a, along_b = left_product(A, value.v_xx), left_product(B, value.v_xx)
     return QExpansion(
         q=constant,
-        q_x=along_a[..., -1, :] + cost.q_x,
-        q_u=along_b[..., -1, :] + cost.q_u,
-        q_xx=left_product(A, value_a) + cost.q_xx,
-        q_ux=left_product(B, value_a) + cost.q_ux,
-        q_uu=left_product(B, value_b) + cost.q_uu,
+        q_x=slope @ A + cost.q_x,
+        q_u=slope @ B + cost.q_u,
+        q_xx=right_product(along_a, A) + cost.q_xx,
+        q_ux=right_product(along_b, A) + cost.q_ux,
+        q_uu=right_product(along_b, B) + cost.q_uu,
     )

@@ -16,9 +16,9 @@ Each row of S is divided by its largest entry before the solve, so the answer an
 do not depend on the units of a player's cost.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ from ocngame.bellman.expansions import QExpansion
 from ocngame.bellman.policy import AffinePolicy
 from ocngame.errors import InvalidInputError
 from ocngame.games.information import InformationStructure
-from ocngame.linalg import smallest_eigenvalue
+from ocngame.linalg import pivoted_solve, smallest_eigenvalue
 
 __all__ = ["StageCertificate", "StageCondition", "StageRule", "solve_stage", "stage_condition"]
 
@@ -48,6 +48,21 @@ class StageRule:
     information: InformationStructure = InformationStructure.FEEDBACK
     weights: Tensor | None = None
     leader: int | None = None
+
+    @cached_property
+    def own_rows(self) -> Tensor:
+        """Where row r of player i's matrix stands among the rows (r, i) of all players, i fastest.
+
+        One entry per control, in the order of the players.
+        """
+        players = len(self.slices)
+        return torch.tensor(
+            [
+                row * players + i
+                for i, block in enumerate(self.slices)
+                for row in range(block.start, block.stop)
+            ]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +93,14 @@ class StageCertificate:
     Attributes:
         curvature: The Hessian that each decision maker minimises, shapes (..., m_i, m_i).
         system: The matrix S, each row divided by its largest entry, shape (..., m, m).
-        factors: LU factors of the system, shape (..., m, m).
+        pivots: Pivots of the system's LU factorisation, shape (..., m).
         regular: False where a part of the condition itself had no solution, shape (...); None if
             there is no such part.
     """
 
     curvature: tuple[Tensor, ...]
     system: Tensor
-    factors: Tensor
+    pivots: Tensor
     regular: Tensor | None = None
 
     @cached_property
@@ -95,7 +110,7 @@ class StageCertificate:
         A cheap measure of its distance from a singular one; zero where the condition itself had no
         solution.
         """
-        pivots = self.factors.diagonal(dim1=-2, dim2=-1).abs()
+        pivots = self.pivots.abs()
         ratio = pivots.amin(-1) / pivots.amax(-1).clamp_min(torch.finfo(pivots.dtype).tiny)
         return ratio if self.regular is None else torch.where(self.regular, ratio, 0)
 
@@ -126,16 +141,15 @@ def solve_stage(q: QExpansion, rule: StageRule) -> tuple[AffinePolicy, StageCert
     size = condition.system.detach().abs().amax(-1, keepdim=True)
     size = size.clamp_min(torch.finfo(size.dtype).tiny)
     system = condition.system / size
-    right = torch.cat([condition.slope.unsqueeze(-1), condition.mixed], dim=-1) / size
-    factors, order, _ = torch.linalg.lu_factor_ex(system)
-    solution = torch.linalg.lu_solve(factors, order, right)
+    right = torch.cat([condition.slope.unsqueeze(-1), condition.mixed], dim=-1) / -size
+    solution, pivots = pivoted_solve(system, right)
     if condition.regular is not None:
         solution = torch.where(condition.regular[..., None, None], solution, torch.nan)
-    policy = AffinePolicy(feedforward=-solution[..., 0], feedback=-solution[..., 1:])
+    policy = AffinePolicy(feedforward=solution[..., 0], feedback=solution[..., 1:])
     certificate = StageCertificate(
         curvature=condition.curvature,
         system=system,
-        factors=factors.detach(),
+        pivots=pivots,
         regular=condition.regular,
     )
     return policy, certificate
@@ -160,9 +174,9 @@ def stage_condition(q: QExpansion, rule: StageRule) -> StageCondition:
         case InformationStructure.STACKELBERG:
             if rule.leader is None:
                 raise InvalidInputError("leader: expected the index of a player, got None")
-            return _leader_first(q, rule.slices, rule.leader)
+            return _leader_first(q, rule, rule.leader)
         case InformationStructure.OWN_BLOCK:
-            nash = _every_own_row(q, rule.slices)
+            nash = _every_own_row(q, rule)
             mask = torch.zeros_like(nash.system, dtype=torch.bool)
             row = 0
             for block in rule.slices:
@@ -175,16 +189,19 @@ def stage_condition(q: QExpansion, rule: StageRule) -> StageCondition:
                 curvature=nash.curvature,
             )
         case _:
-            return _every_own_row(q, rule.slices)
+            return _every_own_row(q, rule)
 
 
-def _every_own_row(q: QExpansion, slices: Sequence[slice]) -> StageCondition:
-    rows = list(enumerate(slices))
+def _every_own_row(q: QExpansion, rule: StageRule) -> StageCondition:
+    rows = rule.own_rows.to(q.q_u.device)
+    system = q.q_uu.transpose(-3, -2).flatten(-3, -2).index_select(-2, rows)
+    edges = list(accumulate((block.stop - block.start for block in rule.slices), initial=0))
+    own = zip(edges, edges[1:], rule.slices, strict=False)
     return StageCondition(
-        system=torch.cat([q.q_uu[..., i, block, :] for i, block in rows], dim=-2),
-        slope=torch.cat([q.q_u[..., i, block] for i, block in rows], dim=-1),
-        mixed=torch.cat([q.q_ux[..., i, block, :] for i, block in rows], dim=-2),
-        curvature=tuple(q.q_uu[..., i, block, block].contiguous() for i, block in rows),
+        system=system,
+        slope=q.q_u.mT.flatten(-2).index_select(-1, rows),
+        mixed=q.q_ux.transpose(-3, -2).flatten(-3, -2).index_select(-2, rows),
+        curvature=tuple(system[..., start:stop, block] for start, stop, block in own),
     )
 
 
@@ -199,8 +216,8 @@ def _coalition(q: QExpansion, weights: Tensor | None) -> StageCondition:
     )
 
 
-def _leader_first(q: QExpansion, slices: Sequence[slice], leader: int) -> StageCondition:
-    nash = _every_own_row(q, slices)
+def _leader_first(q: QExpansion, rule: StageRule, leader: int) -> StageCondition:
+    nash, slices = _every_own_row(q, rule), rule.slices
     sizes = [block.stop - block.start for block in slices]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     own = torch.arange(slices[leader].start, slices[leader].stop, device=q.q_u.device)

@@ -11,10 +11,11 @@ holds at the exact minimiser only, so it is not used here.
 """
 
 import torch
+from torch import Tensor
 
 from ocngame.bellman.expansions import QExpansion, ValueExpansion
 from ocngame.bellman.policy import AffinePolicy
-from ocngame.linalg import left_product, right_product
+from ocngame.linalg import left_product, right_product, with_transpose
 
 __all__ = ["evaluate_policy"]
 
@@ -30,12 +31,18 @@ def evaluate_policy(q: QExpansion, policy: AffinePolicy) -> ValueExpansion:
         The value expansion of every player, with exactly symmetric Hessians.
     """
     answer = torch.cat([policy.feedback, policy.feedforward.unsqueeze(-1)], dim=-1)
-    demand = torch.cat([q.q_ux, q.q_u.unsqueeze(-1)], dim=-1)
+    demand = _beside(q.q_ux, q.q_u)
     # In z = (dx, 1) all three orders are one product, of which the value takes both halves.
-    half = left_product(answer, right_product(q.q_uu, 0.5 * answer) + demand)
-    square = half[..., :-1, :-1] + 0.5 * q.q_xx
+    half = left_product(answer, torch.add(demand, right_product(q.q_uu, answer), alpha=0.5))
+    square = torch.add(half[..., :-1, :-1], q.q_xx, alpha=0.5)
     return ValueExpansion(
         v=q.q + half[..., -1, -1],
         v_x=q.q_x + half[..., :-1, -1] + half[..., -1, :-1],
-        v_xx=square + square.mT,
+        v_xx=with_transpose(square),
     )
+
+
+def _beside(matrix: Tensor, column: Tensor) -> Tensor:
+    """Append a column to every player's matrix, in the order of memory that products read."""
+    joined = torch.cat([matrix.transpose(-3, -2), column.mT.unsqueeze(-1)], dim=-1)
+    return joined.transpose(-3, -2)

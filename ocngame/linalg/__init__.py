@@ -1,7 +1,8 @@
 """Linear algebra shared by every layer: factored columns and symmetric factorisations."""
 
 from ocngame.linalg.columns import OuterColumns
-from ocngame.linalg.products import left_product, right_product
+from ocngame.linalg.products import left_product, right_product, with_transpose
+from ocngame.linalg.solve import pivoted_solve
 from ocngame.linalg.symmetric import (
     count_negative,
     damped_inverse,
@@ -15,8 +16,10 @@ __all__ = [
     "count_negative",
     "damped_inverse",
     "left_product",
+    "pivoted_solve",
     "project_psd",
     "right_product",
     "smallest_eigenvalue",
     "symmetrise",
+    "with_transpose",
 ]

@@ -122,7 +122,7 @@ def join(stages: Sequence[StageCertificate], scale: Tensor) -> LQCertificate:
     whole = StageCertificate(
         curvature=tuple(blocks),
         system=torch.stack([s.system for s in stages], dim=-3),
-        factors=torch.stack([stage.factors for stage in stages], dim=-3),
+        pivots=torch.stack([stage.pivots for stage in stages], dim=-2),
         regular=torch.stack(regular, dim=-1) if regular else None,
     )
     sizes = torch.stack([block.detach().abs().amax((-2, -1)) for block in blocks], dim=-2)
