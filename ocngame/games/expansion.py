@@ -224,8 +224,8 @@ def projected(expansion: Expansion, mask: Tensor) -> Expansion:
         The derivatives of a game in which every player's cost is convex.
     """
     wide, narrow = mask[:, None, None, None, None], mask[:, None, None, None]
-    l_zz = project_psd(torch.where(wide, expansion.l_zz, 0))[0]
-    phi_xx = project_psd(torch.where(narrow, expansion.phi_xx, 0))[0]
+    l_zz = project_psd(torch.where(wide, expansion.l_zz, 0))
+    phi_xx = project_psd(torch.where(narrow, expansion.phi_xx, 0))
     f_zz = expansion.f_zz
     return replace(
         expansion,

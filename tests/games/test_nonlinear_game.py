@@ -10,7 +10,14 @@ from torch import Tensor
 import ocngame as og
 from ocngame.errors import InvalidInputError
 from ocngame.games import Constraint, at_stage, control_bounds, keep_apart, rk4, stay_inside
-from ocngame.games.expansion import Multipliers, augmented_costs, constraint_values, expand
+from ocngame.games.expansion import (
+    Expansion,
+    Multipliers,
+    augmented_costs,
+    constraint_values,
+    expand,
+    projected,
+)
 
 
 def some_controls(batch: int, horizon: int = 12, size: int = 2) -> Tensor:
@@ -215,3 +222,32 @@ def test_bad_constraints_are_named():
     ):
         with pytest.raises(InvalidInputError, match=message):
             call()
+
+
+def test_projection_keeps_elements_apart():
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*size: int) -> Tensor:
+        root = torch.randn(*size, generator=generator, dtype=torch.float64)
+        return root + root.mT if size[-1] == size[-2] else root
+
+    whole = Expansion(
+        f_z=normal(3, 2, 2, 3),
+        f_zz=normal(3, 2, 2, 3, 3),
+        l_z=normal(3, 2, 2, 3),
+        l_zz=normal(3, 2, 2, 3, 3),
+        phi_x=normal(3, 2, 4)[..., :2],
+        phi_xx=normal(3, 2, 2, 2),
+    )
+    mask = torch.tensor([False, True, True])
+    found = projected(whole, mask)
+    assert whole.f_zz is not None
+    assert found.f_zz is not None
+    for name in ("f_zz", "l_zz", "phi_xx"):
+        assert torch.equal(getattr(found, name)[0], getattr(whole, name)[0])
+    assert float(found.f_zz[1:].abs().max()) == 0.0
+    for name in ("l_zz", "phi_xx"):
+        values, vectors = torch.linalg.eigh(getattr(whole, name)[1:])
+        assert float(values.min()) < -0.1
+        expected = vectors @ torch.diag_embed(values.clamp_min(0)) @ vectors.mT
+        torch.testing.assert_close(getattr(found, name)[1:], expected, rtol=0, atol=1e-12)
