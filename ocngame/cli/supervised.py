@@ -37,7 +37,6 @@ def train(config: SupervisedConfig, out: Path | None) -> None:
         out: The folder; under `runs/` by data set and time if None.
     """
     path = out if out is not None else default_folder(f"supervised-{Path(config.data).stem}")
-    torch.set_num_threads(config.threads)
     _finish(SupervisedJob.start(config, path), Console())
 
 

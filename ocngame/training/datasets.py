@@ -5,6 +5,7 @@ import random
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -41,7 +42,7 @@ class LabelledData:
     y_test: Tensor
     classes: int
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of all samples, to notice that a file has changed."""
         digest = hashlib.sha256()
