@@ -1,8 +1,8 @@
 """The peers: how each is made from a learning rate, and the grid it is tuned over.
 
 A grid is widened while its best point is at an end. Everything but the learning rate is at the
-package's default, except where a line below says otherwise; weight decay is zero but for AdamW, Muon
-and schedule-free AdamW, which have AdamW's 0.01.
+package's default, except where a line below says otherwise; weight decay is zero but for AdamW,
+Muon and schedule-free AdamW, which have AdamW's 0.01.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.supervised.kfac import KFACTrainer
 from benchmarks.supervised.tasks import Task
 from benchmarks.supervised.trainers import AveragingTrainer, GradientTrainer, Trainer
 
@@ -90,12 +91,19 @@ def _muon(model: nn.Module, loss: nn.Module, lr: float, steps: int) -> Trainer:
     views = [(p, nn.Parameter(p.detach().view(len(p), -1))) for p in matrices]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
-    settings = {"lr": lr, "weight_decay": WEIGHT_DECAY}
-    muon = torch.optim.Muon([v for _, v in views], adjust_lr_fn="match_rms_adamw", **settings)
-    return _MuonTrainer(model, loss, [muon, torch.optim.AdamW(rest, **settings)], steps, views=views)
+    muon = torch.optim.Muon(
+        [v for _, v in views], lr=lr, weight_decay=WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"
+    )
+    return _MuonTrainer(
+        model,
+        loss,
+        [muon, torch.optim.AdamW(rest, lr=lr, weight_decay=WEIGHT_DECAY)],
+        steps,
+        views=views,
+    )
 
 
-def _schedule_free(model: nn.Module, loss: nn.Module, lr: float, steps: int) -> Trainer:
+def _schedule_free(model: nn.Module, loss: nn.Module, lr: float, _steps: int) -> Trainer:
     make = _package("ScheduleFreeAdamW")
     optimizer = make(model.parameters(), lr=lr, weight_decay=WEIGHT_DECAY)
     return AveragingTrainer(model, loss, [optimizer], None)
@@ -158,6 +166,13 @@ _ALL = (
         grid=(3e-3, 1e-2, 3e-2, 1e-1, 3e-1),
         make=_schedule_free,
         needs="pytorch_optimizer",
+    ),
+    Peer(
+        name="kfac",
+        title="K-FAC",
+        grid=(3e-2, 1e-1, 3e-1, 1.0),
+        make=KFACTrainer,
+        needs="approxngd",
     ),
 )
 

@@ -173,3 +173,38 @@ _ALL = (
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
+
+_EXTRA = (
+    Task(
+        name="vanishing",
+        title="digits, sigmoid MLP of 10 hidden layers",
+        load=_digits(),
+        build=lambda: models.mlp((64, *[32] * 10, 10), nn.Sigmoid),
+        target=0.1,
+        steps=600,
+    ),
+    *(
+        Task(
+            name=f"batch-{size}",
+            title=f"digits, tanh MLP, batches of {size}",
+            load=_digits(),
+            build=lambda: models.mlp((64, 64, 64, 64, 10), nn.Tanh),
+            target=0.05,
+            steps=400,
+            batch_size=size,
+            every=2,
+        )
+        for size in (4, 16, 64)
+    ),
+)
+
+EXTRA_TASKS: dict[str, Task] = {task.name: task for task in _EXTRA}
+"""Tasks of the experiments, not counted in the comparison."""
+
+
+def task_named(name: str) -> Task:
+    """Give a task of either kind."""
+    known = TASKS | EXTRA_TASKS
+    if name not in known:
+        raise SystemExit(f"tasks: expected some of {', '.join(known)}, got {name}")
+    return known[name]
