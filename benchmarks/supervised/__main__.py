@@ -14,13 +14,20 @@ one core; `run --optimizers ocnopt` a few minutes.
 import torch
 import tyro
 
-from benchmarks.supervised.commands import RunTasks
+from benchmarks.supervised.commands import Experiments, Prune, Report, RunTasks, Time
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    commands = {
+        "run": RunTasks,
+        "time": Time,
+        "experiments": Experiments,
+        "report": Report,
+        "prune": Prune,
+    }
+    tyro.extras.subcommand_cli_from_dict(commands, description=__doc__).run()
+
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    tyro.extras.subcommand_cli_from_dict(
-        {
-            "run": RunTasks,
-        },
-        description=__doc__,
-    ).run()
+    main()

@@ -144,5 +144,16 @@ def newest(runs: Sequence[Run]) -> list[Run]:
     return list({r.key: r for r in kept}.values())
 
 
+def prune(path: Path) -> None:
+    """Write the file anew without the runs and timings by older sources."""
+    runs, timings = read(path)
+    last = {timing.task: timing for timing in timings}
+    replacement = path.with_suffix(".tmp")
+    replacement.write_text("")
+    for item in [*newest(runs), *last.values()]:
+        append(item, replacement)
+    replacement.replace(path)
+
+
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

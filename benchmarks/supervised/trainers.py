@@ -98,17 +98,21 @@ class AveragingTrainer(GradientTrainer):
 
 def state_bytes(state: Any) -> int:
     """Count the bytes of all tensors in nested containers and plain objects, each once."""
-    return sum(_storages(state, {}).values())
-
-
-def _storages(item: Any, seen: dict[int, int]) -> dict[int, int]:
-    if isinstance(item, Tensor):
-        storage = item.untyped_storage()
-        seen[storage.data_ptr()] = storage.nbytes()
-    elif isinstance(item, dict):
-        for value in item.values():
-            _storages(value, seen)
-    elif isinstance(item, (list, tuple)):
-        for value in item:
-            _storages(value, seen)
-    return seen
+    storages: dict[int, int] = {}
+    visited: set[int] = set()
+    waiting = [state]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in visited:
+            continue
+        visited.add(id(item))
+        if isinstance(item, Tensor):
+            storage = item.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+        elif isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, (list, tuple)):
+            waiting += item
+        elif isinstance(getattr(item, "__dict__", None), dict) and not isinstance(item, nn.Module):
+            waiting += vars(item).values()  # Shampoo's preconditioners are such objects
+    return sum(storages.values())

@@ -1,0 +1,60 @@
+"""Experiments beside the comparison: sensitivity, ablation, vanishing gradients, batches."""
+
+from collections.abc import Sequence
+
+from benchmarks.supervised.campaign import Campaign, installed
+from benchmarks.supervised.tasks import TASKS, task_named
+
+SENSITIVITY = {
+    "multiple of the step": {
+        "0.1": "ocnopt:lr=0.1",
+        "0.3": "ocnopt:lr=0.3",
+        "1": "ocnopt",
+        "3": "ocnopt:lr=3",
+    },
+    "multiple of the first damping": {
+        "0.03": "ocnopt:damping=0.03",
+        "1": "ocnopt",
+        "30": "ocnopt:damping=30",
+    },
+}
+FEEDBACKS = ("off", "per_sample", "stacked", "exact")
+CURVATURES = ("identity", "diagonal", "kronecker")
+ABLATION_TASKS = {"digits-tanh": 1, "wine": 3}
+"""Number of seeds by task: the feedbacks over the whole batch are slow."""
+PEERS_OF_EXPERIMENTS = ("sgd", "adam", "muon", "soap")
+OURS_OF_EXPERIMENTS = ("ocnopt", "ocnopt:feedback=per_sample")
+VANISHING = ("vanishing",)
+BATCHES = ("batch-4", "batch-16", "batch-64")
+FEW = 2  # seeds of the sensitivities
+
+
+def ablated(feedback: str, curvature: str) -> str:
+    """Name the contender of a cell of the ablation."""
+    return f"ocnopt:feedback={feedback},curvature={curvature}"
+
+
+def sensitivity(campaign: Campaign, tasks: Sequence[str] = tuple(TASKS)) -> None:
+    """Make the runs to the target with scaled step and damping."""
+    for name in tasks:
+        for optimizer in dict.fromkeys(o for kind in SENSITIVITY.values() for o in kind.values()):
+            for seed in range(FEW):
+                # The runs at the defaults are the comparison's, which are whole.
+                campaign.ours(optimizer, TASKS[name], seed, only_target=optimizer != "ocnopt")
+
+
+def ablation(campaign: Campaign) -> None:
+    """Make the runs to the target with every feedback and curvature."""
+    for name, seeds in ABLATION_TASKS.items():
+        for feedback in FEEDBACKS:
+            for curvature in CURVATURES:
+                for seed in range(seeds):
+                    campaign.ours(ablated(feedback, curvature), TASKS[name], seed, only_target=True)
+
+
+def extra(campaign: Campaign, names: Sequence[str], seeds: int, only_ours: bool) -> None:
+    """Compare on tasks beside the eleven."""
+    contenders = OURS_OF_EXPERIMENTS if only_ours else (*PEERS_OF_EXPERIMENTS, *OURS_OF_EXPERIMENTS)
+    for name in names:
+        for optimizer in installed(contenders):
+            campaign.compare(optimizer, task_named(name), seeds)
