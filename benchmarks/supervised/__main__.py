@@ -5,7 +5,7 @@
     python -m benchmarks.supervised experiments
     python -m benchmarks.supervised report
 
-`pip install "ocngame[bench]" approxngd` brings the peers and the data. Results are appended to
+`pip install "ocngame[bench]"` brings the peers and the data. Results are appended to
 `results.jsonl` beside this file; what is there is not run again, and what was stopped goes on.
 OCNOpt is run again where the sources of ocngame have changed. All of it takes about two hours on
 one core; `run --optimizers ocnopt` a few minutes.

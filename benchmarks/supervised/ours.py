@@ -6,6 +6,7 @@ A contender is named `ocnopt`, or `ocnopt:key=value,...` with the keys
     damping    multiple of the first damping
     feedback   off, per_sample, stacked, exact
     curvature  identity, diagonal, kronecker
+    schedule   cosine, as the peers have, or constant
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ def changes_of(optimizer: str) -> dict[str, str]:
     """Give the changed defaults of a contender by key."""
     _, _, text = optimizer.partition(":")
     changes = dict(item.split("=", 1) for item in text.split(",") if item)
-    unknown = set(changes) - {"lr", "damping", "feedback", "curvature"}
+    unknown = set(changes) - {"lr", "damping", "feedback", "curvature", "schedule"}
     if unknown:
         raise SystemExit(f"{optimizer}: unknown {', '.join(sorted(unknown))}")
     return changes
@@ -47,18 +48,21 @@ class OCNOptTrainer(Trainer):
 
     Attributes:
         optimizer: OCNOpt.
-        steps: Length of the cosine schedule of its `lr`.
+        steps: Length of the cosine schedule of its `lr`; None for a constant.
     """
 
     optimizer: OCNOpt
-    steps: int
+    steps: int | None
 
     def __post_init__(self) -> None:
-        self.schedule = CosineAnnealingLR(self.optimizer, self.steps)
+        self.schedule = (
+            CosineAnnealingLR(self.optimizer, self.steps) if self.steps is not None else None
+        )
 
     def step(self, x: Tensor, y: Tensor) -> float:
         info = self.optimizer.step(x, y)
-        self.schedule.step()
+        if self.schedule is not None:
+            self.schedule.step()
         return info.loss
 
     def state(self) -> Any:
@@ -89,4 +93,5 @@ def ocnopt_trainer(optimizer: str, task: Task, seed: int) -> Trainer:
         hessian=task.hessian(),
         seed=seed,
     )
-    return OCNOptTrainer(model, loss, made, task.steps)
+    constant = changes.get("schedule") == "constant"
+    return OCNOptTrainer(model, loss, made, None if constant else task.steps)

@@ -22,7 +22,7 @@ better of these two rates on the five seeds."""
 
 COMMANDS = """\
 ```text
-pip install "ocngame[bench]" approxngd opt_einsum
+pip install "ocngame[bench]"
 python -m benchmarks.supervised run           # tunes the peers, trains everybody
 python -m benchmarks.supervised time          # time per step, in turns
 python -m benchmarks.supervised experiments   # sensitivity, ablation, deep sigmoid, batches
