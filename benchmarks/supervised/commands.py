@@ -88,7 +88,7 @@ class Experiments:
 
     Attributes:
         parts: Which.
-        only_ours: Whether to leave the peers of the last two out.
+        contenders: Who takes part in the last two.
         seeds: Number of seeds of the last two.
         tasks: Tasks of the sensitivity.
         results: The file of results.
@@ -100,21 +100,22 @@ class Experiments:
         "vanishing",
         "batches",
     )
-    only_ours: bool = False
+    contenders: Literal["all", "ours", "peers"] = "all"
     seeds: int = 3
     tasks: tuple[str, ...] = tuple(TASKS)
     results: Path = RESULTS
 
     def run(self) -> None:
         campaign = _campaign(self.results)
+        names = experiments.contenders(self.contenders)
         if "sensitivity" in self.parts:
             experiments.sensitivity(campaign, self.tasks)
         if "ablation" in self.parts:
             experiments.ablation(campaign)
         if "vanishing" in self.parts:
-            experiments.extra(campaign, experiments.VANISHING, self.seeds, self.only_ours)
+            experiments.extra(campaign, experiments.VANISHING, self.seeds, names)
         if "batches" in self.parts:
-            experiments.extra(campaign, experiments.BATCHES, self.seeds, self.only_ours)
+            experiments.extra(campaign, experiments.BATCHES, self.seeds, names)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,9 +52,14 @@ def ablation(campaign: Campaign) -> None:
                     campaign.ours(ablated(feedback, curvature), TASKS[name], seed, only_target=True)
 
 
-def extra(campaign: Campaign, names: Sequence[str], seeds: int, only_ours: bool) -> None:
+def contenders(kind: str) -> Sequence[str]:
+    """Give those who take part beside the eleven tasks: all, ours or peers."""
+    peers = () if kind == "ours" else PEERS_OF_EXPERIMENTS
+    return (*peers, *(() if kind == "peers" else OURS_OF_EXPERIMENTS))
+
+
+def extra(campaign: Campaign, tasks: Sequence[str], seeds: int, names: Sequence[str]) -> None:
     """Compare on tasks beside the eleven."""
-    contenders = OURS_OF_EXPERIMENTS if only_ours else (*PEERS_OF_EXPERIMENTS, *OURS_OF_EXPERIMENTS)
-    for name in names:
-        for optimizer in installed(contenders):
-            campaign.compare(optimizer, task_named(name), seeds)
+    for task in map(task_named, tasks):
+        for optimizer in installed(names):
+            campaign.compare(optimizer, task, seeds)
