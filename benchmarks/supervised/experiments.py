@@ -24,8 +24,8 @@ ABLATION_TASKS = {"digits-tanh": 1, "wine": 3}
 """Number of seeds by task: the feedbacks over the whole batch are slow."""
 PEERS_OF_EXPERIMENTS = ("sgd", "adam", "muon", "soap")
 OURS_OF_EXPERIMENTS = ("ocnopt", "ocnopt:feedback=per_sample")
-VANISHING = ("vanishing",)
-BATCHES = ("batch-4", "batch-16", "batch-64")
+VANISHING = ("sigmoid-3", "sigmoid-5", "sigmoid-10")
+BATCHES = ("batch-8", "batch-16", "batch-64")
 FEW = 2  # seeds of the sensitivities
 
 

@@ -175,13 +175,16 @@ _ALL = (
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 _EXTRA = (
-    Task(
-        name="vanishing",
-        title="digits, sigmoid MLP of 10 hidden layers",
-        load=_digits(),
-        build=lambda: models.mlp((64, *[32] * 10, 10), nn.Sigmoid),
-        target=0.1,
-        steps=600,
+    *(
+        Task(
+            name=f"sigmoid-{depth}",
+            title=f"digits, sigmoid MLP of {depth} hidden layers",
+            load=_digits(),
+            build=lambda depth=depth: models.mlp((64, *[32] * depth, 10), nn.Sigmoid),
+            target=0.1,
+            steps=600,
+        )
+        for depth in (3, 5, 10)
     ),
     *(
         Task(
@@ -190,11 +193,11 @@ _EXTRA = (
             load=_digits(),
             build=lambda: models.mlp((64, 64, 64, 64, 10), nn.Tanh),
             target=0.05,
-            steps=400,
+            steps=steps,
             batch_size=size,
             every=2,
         )
-        for size in (4, 16, 64)
+        for size, steps in ((8, 800), (16, 400), (64, 400))
     ),
 )
 
