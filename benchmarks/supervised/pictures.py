@@ -1,10 +1,11 @@
 """Pictures of the report."""
 
 import math
-import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -96,14 +97,17 @@ def draw_curves(results: Results, path: Path) -> None:
     figure.savefig(path)
 
 
-def mean_curve(runs: list[Run]) -> tuple[list[int], list[float]]:
-    """Average the stored points of several seeds where at least half of them have the step."""
-    points: dict[int, list[float]] = {}
+def mean_curve(runs: Sequence[Run]) -> tuple[Sequence[float], Sequence[float]]:
+    """Average the logarithms of several seeds' losses, as long as half of them go on."""
+    if not runs:
+        return [], []
+    steps = np.arange(1, sorted(run.curve[-1][0] for run in runs)[len(runs) // 2] + 1)
+    logs = []
     for run in runs:
-        for step, loss in run.curve:
-            points.setdefault(step, []).append(loss)
-    kept = sorted(step for step, losses in points.items() if 2 * len(losses) > len(runs))
-    return kept, [statistics.geometric_mean(points[step]) for step in kept]
+        at, losses = zip(*run.curve, strict=True)
+        inside = np.interp(steps, at, np.log(losses), right=np.nan)
+        logs.append(inside)
+    return steps.tolist(), np.exp(np.nanmean(logs, axis=0)).tolist()
 
 
 def draw_sensitivity(results: Results, path: Path) -> None:

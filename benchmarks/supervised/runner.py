@@ -16,7 +16,8 @@ from benchmarks.supervised.tasks import Task
 from benchmarks.supervised.trainers import Trainer, state_bytes
 
 AFTER = 10  # steps between measurements once the target is reached
-POINTS = 25  # of a stored curve; of tuning runs only the end is kept
+SPACING = ((40, 4), (200, 10), (math.inf, 50))
+"""Up to which step a stored curve has a point every how many; of tuning runs the end is kept."""
 BLOWN_UP = 50.0  # times the first batch's loss at which a run has diverged
 
 
@@ -101,8 +102,12 @@ def accuracy(output: Tensor, y: Tensor, loss: nn.Module) -> float:
 def thinned(
     curve: Sequence[tuple[int, float]], reached: int | None
 ) -> tuple[tuple[int, float], ...]:
-    """Keep some points of a curve, the last and that of the target among them."""
-    stride = max(1, len(curve) // POINTS)
+    """Keep the points of a curve at rounder and rounder steps, the last and the target's too."""
     last = len(curve) - 1
-    kept = [p for k, p in enumerate(curve) if k % stride == 0 or k == last or p[0] == reached]
-    return tuple((step, float(f"{loss:.4g}")) for step, loss in kept)
+
+    def kept(k: int, step: int) -> bool:
+        spacing = next(s for most, s in SPACING if step <= most)
+        return k in {0, last} or step == reached or step % spacing == 0
+
+    chosen = [point for k, point in enumerate(curve) if kept(k, point[0])]
+    return tuple((step, float(f"{loss:.4g}")) for step, loss in chosen)
