@@ -44,7 +44,7 @@ class KFACTrainer(Trainer):
     def _step(self, x: Tensor, y: Tensor) -> float:
         self.kfac.learning_rate = 0.5 * self.lr * (1 + math.cos(math.pi * self.made / self.steps))
         self.made += 1
-        self.model.zero_grad()  # the package's gradients are its velocities: nothing may add to them
+        self.model.zero_grad()  # what the package leaves there are its velocities
         with self.kfac.track_forward():
             output = self.model(x)
         with self.kfac.track_backward():

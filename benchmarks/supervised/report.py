@@ -94,6 +94,10 @@ def verdict(results: Results) -> list[str]:
             f"{number(same)} in processor seconds against the same peer, and {number(fastest)} "
             "against the peer that is fastest in processor seconds."
         )
+        worst = max(known, key=lambda task: known[task][0])
+        lines.append(
+            f"The largest ratio in steps is {number(known[worst][0])}, on {TASKS[worst].title}."
+        )
     lines += [_loss(results, task) for task, three in known.items() if three[0] > 1]
     for task in TASKS.values():
         gap = tables.accuracy_gap(results, task.name)

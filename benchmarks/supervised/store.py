@@ -6,6 +6,7 @@ sources of ocngame; the report takes those of the newest line's, `prune` drops t
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -117,8 +118,12 @@ def append(item: Run | Timing, path: Path) -> None:
     usual = {field.name: field.default for field in fields(item)}
     content = {k: v for k, v in asdict(item).items() if v != usual[k]}
     content = {"kind": type(item).__name__.lower(), **content}
-    with path.open("a") as file:
-        file.write(json.dumps(content, separators=(",", ":")) + "\n")
+    line = json.dumps(content, separators=(",", ":")).encode() + b"\n"
+    with path.open("ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else b"\n" + line  # the last writer was killed
+        file.write(line)
 
 
 def read(path: Path) -> tuple[list[Run], list[Timing]]:

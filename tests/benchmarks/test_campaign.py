@@ -26,6 +26,8 @@ def test_a_killed_campaign_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     kept = first.make("adam", TASKS["wine"], 0.03, 0)
     with path.open("a") as file:
         file.write('{"kind":"run","task":"wi')  # killed while it wrote
+    again = Campaign(path, say=lambda _: None).make("adam", TASKS["wine"], 0.03, 1)
+    assert read(path)[0] == [kept, again]
     monkeypatch.setattr(module, "run", lambda *_args, **_more: pytest.fail("made again"))
     assert Campaign(path, say=lambda _: None).make("adam", TASKS["wine"], 0.03, 0) == kept
 
