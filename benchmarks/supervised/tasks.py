@@ -149,8 +149,8 @@ _ALL = (
         load=partial(split, "mnist1d", shape=(1, 40)),
         build=models.signal_inception,
         target=0.3,
-        steps=400,
-        every=2,
+        steps=300,
+        every=4,
     ),
     Task(
         name="mnist1d-residual-cnn",
@@ -159,7 +159,7 @@ _ALL = (
         build=models.signal_residual_cnn,
         target=0.3,
         steps=300,
-        every=2,
+        every=4,
     ),
     Task(
         name="mnist5k-cnn",
