@@ -9,6 +9,7 @@ A contender is named `ocnopt`, or `ocnopt:key=value,...` with the keys
     schedule   cosine, as the peers have, or constant
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from benchmarks.supervised.tasks import Task
 from benchmarks.supervised.trainers import Trainer
 from ocngame.curvature import DiagonalCurvature, IdentityCurvature, KroneckerCurvature
-from ocngame.solvers.ocnopt import Feedback, OCNOpt, OCNOptConfig
+from ocngame.solvers.ocnopt import LevenbergMarquardt, OCNOpt, OCNOptConfig
 
 CURVATURES = {
     "identity": IdentityCurvature,
@@ -72,18 +73,7 @@ class OCNOptTrainer(Trainer):
 def ocnopt_trainer(optimizer: str, task: Task, seed: int) -> Trainer:
     """Make the trainer of a contender for a run."""
     changes = changes_of(optimizer)
-    config = OCNOptConfig()
-    if "feedback" in changes:
-        config = replace(config, feedback=Feedback(changes["feedback"]))
-        if config.feedback is Feedback.EXACT:
-            # An average of gradients leaves the span of the columns, where only lambda acts.
-            config = replace(config, gradient_decay=0.0)
-    if "curvature" in changes:
-        config = replace(config, curvature=CURVATURES[changes["curvature"]]())
-    if "damping" in changes:
-        rule: Any = config.damping
-        scaled = replace(rule, start=rule.start * float(changes["damping"]))
-        config = replace(config, damping=scaled)
+    config = _config(changes)
     model, loss = task.model(seed), task.loss()
     made = OCNOpt(
         model,
@@ -95,3 +85,17 @@ def ocnopt_trainer(optimizer: str, task: Task, seed: int) -> Trainer:
     )
     constant = changes.get("schedule") == "constant"
     return OCNOptTrainer(model, loss, made, None if constant else task.steps)
+
+
+def _config(changes: Mapping[str, str]) -> OCNOptConfig:
+    config = OCNOptConfig()
+    if changes.get("feedback", "off") != "off":
+        config = OCNOptConfig.with_feedback(changes["feedback"])
+    if "curvature" in changes:
+        config = replace(config, curvature=CURVATURES[changes["curvature"]]())
+    if "damping" in changes:
+        rule: Any = config.damping
+        name = "start" if isinstance(rule, LevenbergMarquardt) else "damping"
+        rule = replace(rule, **{name: rule.initial * float(changes["damping"])})
+        config = replace(config, damping=rule)
+    return config

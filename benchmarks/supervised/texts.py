@@ -10,8 +10,8 @@ OCNOpt at its defaults, untuned, against peers whose learning rate is tuned for 
 eleven small tasks. Every contender has the same first weights, batches and number of steps, and
 a cosine schedule over them (schedule-free AdamW, as its name says, has none). The training loss
 is that over all training samples, at most {WATCHED}, measured every step, every second or every
-fourth; "steps" are those to the first measured loss at or below the target. Figures are means over five
-seeds, which set the split, the weights and the batches, ± the standard deviation; if a seed
+fourth; "steps" are those to the first measured loss at or below the target. Figures are means over
+five seeds, which set the split, the weights and the batches, ± the standard deviation; if a seed
 never arrives within the steps of the run, the figure is "never".
 
 A peer's learning rate comes from runs with another seed, over a grid of two points per factor of
