@@ -1,6 +1,7 @@
 """Curvature of the controls: how `Q_uu` is approximated."""
 
 from ocngame.curvature.base import Curvature, State
+from ocngame.curvature.choice import rule_for
 from ocngame.curvature.columns import (
     ColumnRule,
     ExactColumns,
@@ -50,4 +51,5 @@ __all__ = [
     "SquaredErrorHessian",
     "State",
     "output_hessian",
+    "rule_for",
 ]

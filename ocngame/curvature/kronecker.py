@@ -16,13 +16,14 @@ lambda is added (George et al., 1806.03884).
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ocngame.curvature.base import Curvature, State, check_decay, running_mean
 from ocngame.curvature.operators import EigenOperator, KroneckerOperator
-from ocngame.linalg import OuterColumns, damped_inverse
+from ocngame.linalg import Columns, OuterColumns, damped_inverse
 
 __all__ = ["EigenKroneckerCurvature", "KroneckerCurvature"]
 
@@ -34,6 +35,8 @@ class KroneckerCurvature(Curvature):
     Attributes:
         decay: Memory of the factors, in [0, 1).
     """
+
+    needs_factors: ClassVar[bool] = True
 
     decay: float = 0.95
 
@@ -52,7 +55,7 @@ class KroneckerCurvature(Curvature):
             "right_inverse": right,
         }
 
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the factors of a batch."""
         left, right = _factors(columns)
         return state | {
@@ -90,6 +93,8 @@ class EigenKroneckerCurvature(Curvature):
         decay: Memory of factors and eigenvalues, in [0, 1).
     """
 
+    needs_factors: ClassVar[bool] = True
+
     decay: float = 0.95
 
     def __post_init__(self) -> None:
@@ -108,7 +113,7 @@ class EigenKroneckerCurvature(Curvature):
             "eigenvalues": like.new_zeros(shape),
         }
 
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the factors of a batch, and its second moments in the current eigenbasis."""
         left, right = _factors(columns)
         moments = _moments(columns, state["left_vectors"], state["right_vectors"])
@@ -169,8 +174,8 @@ def split_damping(left: Tensor, right: Tensor, damping: Tensor | float) -> tuple
     return root / pi, root * pi
 
 
-def _factors(columns: OuterColumns | None) -> tuple[Tensor, Tensor]:
-    assert columns is not None  # noqa: S101 - guaranteed by needs_columns
+def _factors(columns: Columns | None) -> tuple[Tensor, Tensor]:
+    assert isinstance(columns, OuterColumns)  # noqa: S101 - guaranteed by needs_factors
     positions = columns.right.shape[1]
     samples = columns.count[1]
     left = columns.left.flatten(0, 2)
@@ -178,8 +183,8 @@ def _factors(columns: OuterColumns | None) -> tuple[Tensor, Tensor]:
     return left.mT @ left / (samples * positions), right.mT @ right / samples
 
 
-def _moments(columns: OuterColumns | None, left_vectors: Tensor, right_vectors: Tensor) -> Tensor:
-    assert columns is not None  # noqa: S101 - guaranteed by needs_columns
+def _moments(columns: Columns | None, left_vectors: Tensor, right_vectors: Tensor) -> Tensor:
+    assert isinstance(columns, OuterColumns)  # noqa: S101 - guaranteed by needs_factors
     rotated = columns.transformed(left_vectors.mT, right_vectors.mT)
     samples = columns.count[1]
     if columns.right.shape[1] == 1:

@@ -7,11 +7,12 @@ Every operator is symmetric positive definite and has a dense twin for tests.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ocngame.linalg import OuterColumns
+from ocngame.linalg import Columns, DenseColumns, OuterColumns
 
 __all__ = [
     "CurvatureOperator",
@@ -34,7 +35,7 @@ class CurvatureOperator(ABC):
     def matmul(self, control: Tensor) -> Tensor:
         """Give `M control`, shape (..., o, i)."""
 
-    def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
+    def inverse_gram(self, columns: Columns, per_sample: bool = False) -> Tensor:
         """Give `Z' M^{-1} Z`, for the whole batch or within each sample.
 
         Args:
@@ -83,7 +84,7 @@ class IdentityOperator(CurvatureOperator):
         """Give `scale control`."""
         return control * self.scale
 
-    def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
+    def inverse_gram(self, columns: Columns, per_sample: bool = False) -> Tensor:
         """Give `Z' Z / scale` without parameter-sized columns."""
         gram = columns.sample_gram(columns) if per_sample else columns.gram(columns)
         return gram / self.scale
@@ -106,6 +107,12 @@ class DiagonalOperator(CurvatureOperator):
     def matmul(self, control: Tensor) -> Tensor:
         """Multiply with the diagonal."""
         return control * self.diagonal
+
+    def inverse_gram(self, columns: Columns, per_sample: bool = False) -> Tensor:
+        """Give `Z' M^{-1} Z`; columns by rows stay as they are."""
+        solved = columns.divided(self.diagonal)
+        same: Any = DenseColumns(columns.dense) if isinstance(solved, DenseColumns) else columns
+        return same.sample_gram(solved) if per_sample else same.gram(solved)
 
 
 @dataclass(frozen=True)
@@ -137,8 +144,9 @@ class KroneckerOperator(CurvatureOperator):
         half = self.left @ control + self.left_shift * control
         return half @ self.right + self.right_shift * half
 
-    def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
+    def inverse_gram(self, columns: Columns, per_sample: bool = False) -> Tensor:
         """Give `Z' M^{-1} Z` from the factors, without parameter-sized columns."""
+        assert isinstance(columns, OuterColumns)  # noqa: S101 - guaranteed by needs_factors
         solved = columns.transformed(self.left_inverse, self.right_inverse)
         return columns.sample_gram(solved) if per_sample else columns.gram(solved)
 

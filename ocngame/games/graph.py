@@ -1,13 +1,14 @@
 """The game graph: stages, players and state edges of a network on a networkx multigraph."""
 
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Collection, Mapping
+from functools import cached_property, reduce
 from os import PathLike
 
 import networkx as nx
 from torch import Tensor, fx, nn
 
 from ocngame.errors import InvalidInputError, UnsupportedModuleError
+from ocngame.games.coverage import control_kind
 from ocngame.games.player import Player
 from ocngame.games.stage import Stage, StageKind
 from ocngame.games.trace import classify, node_shape, trace_module
@@ -26,10 +27,15 @@ class GameGraph:
         graph: The networkx multigraph.
         players: The players in order of their first move.
         program: The traced operations, which share parameters with the module.
+        uncovered: Names of the parameters that are no control of a stage.
     """
 
     def __init__(
-        self, graph: nx.MultiDiGraph, players: tuple[Player, ...], program: fx.GraphModule
+        self,
+        graph: nx.MultiDiGraph,
+        players: tuple[Player, ...],
+        program: fx.GraphModule,
+        uncovered: tuple[str, ...] = (),
     ):
         """Store the parts; use `from_module` to build them.
 
@@ -37,10 +43,12 @@ class GameGraph:
             graph: Stages and state edges.
             players: The players.
             program: The traced operations.
+            uncovered: Names of the parameters that are no control of a stage.
         """
         self.graph = graph
         self.players = players
         self.program = program
+        self.uncovered = uncovered
 
     @classmethod
     def from_module(
@@ -48,33 +56,38 @@ class GameGraph:
         module: nn.Module,
         example_input: Tensor | None = None,
         players: str | Mapping[str, str] = "stage",
+        blocks: Collection[type[nn.Module] | str] = (),
     ) -> "GameGraph":
         """Build the game graph of a network.
 
-        Covers `nn.Sequential` and general modules made of Linear layers, elementwise activations
-        and residual additions.
+        Linear layers, convolutions, normalisations, embeddings and parametric rectifiers are stages
+        with a control; every other operation is a fixed function of the states. Parameters that are
+        no control of a stage are listed in `uncovered`.
 
         Args:
             module: The network.
             example_input: An example batch, shape (batch, ...); gives the edges their shapes.
             players: "stage" (one player per stage with a control), "single" (one player for all)
                 or a mapping from every such stage's operation (its module path) to a player's name.
+            blocks: Classes or module paths of submodules that are one stage each, for parts that
+                cannot be traced; their parameters are no control.
 
         Returns:
             The graph.
 
         Raises:
             InvalidInputError: if `players` is none of these, or the mapping forgets a stage.
-            UnsupportedModuleError: if a layer is not covered or no layer has a control.
+            UnsupportedModuleError: if the network cannot be traced or no layer has a control.
         """
-        program = trace_module(module, example_input)
+        program = trace_module(module, example_input, blocks)
         modules: dict[str, nn.Module] = {**dict(program.named_modules())}
+        controls_of = _controls(program, modules)
         graph = nx.MultiDiGraph()
         moves: dict[str, list[str]] = {}
         for index, node in enumerate(program.graph.nodes):
             kind = classify(node, modules)
             operation = str(node.target) if node.op == "call_module" else node.name
-            controls = _control_names(operation, modules) if kind is StageKind.LINEAR else ()
+            controls = controls_of.get(node.name, ())
             player = _owner(players, operation) if controls else None
             stage = Stage(
                 name=node.name,
@@ -93,10 +106,11 @@ class GameGraph:
         if not moves:
             raise UnsupportedModuleError(
                 f"model: {type(module).__name__} has no stage with a control; expected at "
-                "least one Linear layer"
+                "least one linear layer, convolution, normalisation or embedding"
             )
         roster = tuple(Player(name=name, stages=tuple(stages)) for name, stages in moves.items())
-        return cls(graph, roster, program)
+        covered = {name for names in controls_of.values() for name in names}
+        return cls(graph, roster, program, _uncovered(module, covered))
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -128,6 +142,8 @@ class GameGraph:
         index = self.stages_by_name[stage].index
         live = []
         for made in self.stages[:index]:
+            if made.kind is StageKind.CONSTANT:
+                continue
             users = self.graph.successors(made.name)
             if any(self.stages_by_name[user].index >= index for user in users):
                 live.append(made.name)
@@ -149,8 +165,38 @@ class GameGraph:
         draw_game(self, path)
 
 
-def _control_names(path: str, modules: dict[str, nn.Module]) -> tuple[str, ...]:
-    return tuple(f"{path}.{name}" for name, _ in modules[path].named_parameters(recurse=False))
+def _controls(program: fx.GraphModule, modules: dict[str, nn.Module]) -> dict[str, tuple[str, ...]]:
+    """Name the controls of every stage that has some."""
+    # A parameter that several layers share is no control: it has no columns of one layer alone.
+    layers = {
+        node.name: str(node.target)
+        for node in program.graph.nodes
+        if node.op == "call_module" and control_kind(modules[str(node.target)]) is not None
+    }
+    owners: dict[int, set[int]] = {}
+    for module in modules.values():
+        for parameter in module.parameters(recurse=False):
+            owners.setdefault(id(parameter), set()).add(id(module))
+    attributes = {id(_attribute(program, n)) for n in program.graph.nodes if n.op == "get_attr"}
+    result = {}
+    for name, path in layers.items():
+        own = dict(modules[path].named_parameters(recurse=False))
+        alone = all(len(owners[id(p)]) == 1 and id(p) not in attributes for p in own.values())
+        if alone:
+            result[name] = tuple(f"{path}.{parameter}" for parameter in own)
+    return result
+
+
+def _attribute(program: fx.GraphModule, node: fx.Node) -> object:
+    return reduce(getattr, str(node.target).split("."), program)
+
+
+def _uncovered(module: nn.Module, covered: set[str]) -> tuple[str, ...]:
+    """Name the parameters that are no control."""
+    controls = {id(p) for n, p in module.named_parameters(remove_duplicate=False) if n in covered}
+    return tuple(
+        name for name, parameter in module.named_parameters() if id(parameter) not in controls
+    )
 
 
 def _owner(players: str | Mapping[str, str], operation: str) -> str:

@@ -1,7 +1,10 @@
 """Linear algebra shared by every layer: factored columns and symmetric factorisations."""
 
-from ocngame.linalg.columns import OuterColumns
+from ocngame.linalg.columns import Columns
+from ocngame.linalg.dense_columns import DenseColumns
+from ocngame.linalg.outer_columns import OuterColumns
 from ocngame.linalg.products import left_product, right_product, with_transpose
+from ocngame.linalg.row_columns import RowColumns
 from ocngame.linalg.solve import pivoted_solve
 from ocngame.linalg.symmetric import (
     count_negative,
@@ -12,7 +15,10 @@ from ocngame.linalg.symmetric import (
 )
 
 __all__ = [
+    "Columns",
+    "DenseColumns",
     "OuterColumns",
+    "RowColumns",
     "count_negative",
     "damped_inverse",
     "left_product",

@@ -2,10 +2,12 @@
 
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.damping import FixedDamping, Judge, LevenbergMarquardt
+from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.optimizer import OCNOpt, StepInfo
 from ocngame.solvers.ocnopt.steps import FixedStep, ModelStep
 
 __all__ = [
+    "FallbackRule",
     "Feedback",
     "FixedDamping",
     "FixedStep",

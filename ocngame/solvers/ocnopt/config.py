@@ -7,6 +7,7 @@ from ocngame._checks import in_range, integer, one_of
 from ocngame.curvature import ColumnRule, Curvature, ExactColumns, KroneckerCurvature
 from ocngame.errors import InvalidInputError
 from ocngame.solvers.ocnopt.damping import DampingRule, LevenbergMarquardt
+from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.steps import ModelStep, StepRule
 
 __all__ = ["Feedback", "OCNOptConfig", "Sweep"]
@@ -53,6 +54,7 @@ class OCNOptConfig:
         step: From directions to moves.
         damping: Rule for lambda.
         refresh_every: Steps between factorisations of the curvature.
+        fallback: Rule for the parameters that no stage covers.
         gradient_decay: Memory of the bias-corrected average of gradients (0: newest only).
     """
 
@@ -62,6 +64,7 @@ class OCNOptConfig:
     sweep: Sweep = Sweep.LINEAR
     step: StepRule = field(default_factory=ModelStep)
     damping: DampingRule = field(default_factory=LevenbergMarquardt)
+    fallback: FallbackRule = field(default_factory=FallbackRule)
     refresh_every: int = 1
     gradient_decay: float = 0.9
 
@@ -72,6 +75,7 @@ class OCNOptConfig:
             ("columns", ColumnRule),
             ("step", StepRule),
             ("damping", DampingRule),
+            ("fallback", FallbackRule),
         ):
             value = getattr(self, name)
             if not isinstance(value, kind):

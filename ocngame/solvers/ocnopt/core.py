@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ocngame.curvature import OutputHessian, State
+from ocngame.curvature import OutputHessian, State, rule_for
 from ocngame.errors import NonFiniteError
 from ocngame.games.live_rollout import LiveRollout
-from ocngame.games.rollout import Rollout
-from ocngame.linalg import OuterColumns
+from ocngame.games.rollout import Derivatives, Rollout
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
 from ocngame.solvers.ocnopt.directions import (
     Directions,
@@ -69,7 +68,11 @@ def init_state(config: OCNOptConfig, rollout: Rollout) -> SolverState:
         The state.
     """
     stages = [
-        StageState(config.curvature.init(control.shape, control.parameters[0].detach()))
+        StageState(
+            rule_for(config.curvature, control.factored).init(
+                control.shape, control.parameters[0].detach()
+            )
+        )
         for control in rollout.controls
     ]
     return SolverState(stages, damping=config.damping.initial)
@@ -85,7 +88,7 @@ def propose_move(
     limit: StepLimit,
     decay: Callable[[list[Tensor]], list[Tensor]] | None = None,
     live: LiveRollout | None = None,
-) -> tuple[SolverState, Proposal, Directions]:
+) -> tuple[SolverState, Proposal, Directions, list[Tensor | None]]:
     """Compute the next move; nothing is written to the network.
 
     Args:
@@ -100,18 +103,19 @@ def propose_move(
         live: Replays the batch for the forward sweep; None for the linear sweep.
 
     Returns:
-        The state after the move, the move, and the directions it came from.
+        The state after the move, the move, the directions it came from, and the gradients of the
+        parameters that are no control.
 
     Raises:
         NonFiniteError: if the gradient or the move is not finite.
     """
-    gradient_columns, columns = _backpropagate(
-        config, rollout, hessian, output_gradient, generator, live
-    )
+    derived = _differentiate(config, rollout, hessian, output_gradient, generator, live)
+    gradient_columns, columns = derived.gradients, derived.columns
     samples = gradient_columns[0].count[1]
     ones = output_gradient.new_full((1, samples), 1.0 / samples)
     gradients = [g.combine(ones) for g in gradient_columns]
-    if not bool(torch.isfinite(torch.stack([g.sum() for g in gradients])).all()):
+    found = [*gradients, *(g for g in derived.others if g is not None)]
+    if not bool(torch.isfinite(torch.stack([g.sum() for g in found])).all()):
         raise NonFiniteError("gradient: expected finite numbers, got NaN or infinity")
     if decay is not None:
         gradients = decay(gradients)
@@ -119,13 +123,14 @@ def propose_move(
     stages, operators, averages = [], [], []
     for i, (stage, gradient) in enumerate(zip(state.stages, gradients, strict=True)):
         z = columns[i] if columns is not None else None
-        curvature = config.curvature.update(stage.curvature, z, gradient)
+        rule = rule_for(config.curvature, rollout.controls[i].factored)
+        curvature = rule.update(stage.curvature, z, gradient)
         if refresh:
-            curvature = config.curvature.refresh(curvature, state.damping)
+            curvature = rule.refresh(curvature, state.damping)
         average, unbiased = _average(config, stage, gradient, state.step)
         stages.append(StageState(curvature, stage.last, average))
         averages.append(unbiased)
-        operators.append(config.curvature.operator(curvature, state.damping))
+        operators.append(rule.operator(curvature, state.damping))
     directions = open_loop(averages, operators)
     candidates = [directions.moves]
     if columns is not None and config.feedback is not Feedback.OFF:
@@ -146,30 +151,26 @@ def propose_move(
         StageState(stage.curvature, move, stage.average)
         for stage, move in zip(stages, proposal.moves, strict=True)
     ]
-    return SolverState(stages, state.step + 1, state.damping), proposal, directions
+    return SolverState(stages, state.step + 1, state.damping), proposal, directions, derived.others
 
 
-def _backpropagate(
+def _differentiate(
     config: OCNOptConfig,
     rollout: Rollout,
     hessian: OutputHessian | None,
     output_gradient: Tensor,
     generator: torch.Generator,
     live: LiveRollout | None,
-) -> tuple[list[OuterColumns], list[OuterColumns] | None]:
-    """Give per-sample gradients and columns of every stage from one batched backward pass."""
+) -> Derivatives:
+    """Give per-sample gradients and columns of every stage."""
     gradient = output_gradient.detach() * output_gradient.shape[0]
-    seeds = gradient.unsqueeze(0)
+    columns = None
     if config.needs_columns and hessian is not None:
         output = rollout.output.detach()
         columns = config.columns.columns(hessian, output, gradient, generator)
         if live is not None:
             live.attach(columns)
-        seeds = torch.cat([seeds, columns])
-    joint = rollout.backpropagate(seeds)
-    first = [OuterColumns(z.left[:1], z.right) for z in joint]
-    rest = [OuterColumns(z.left[1:], z.right) for z in joint] if len(seeds) > 1 else None
-    return first, rest
+    return rollout.differentiate(gradient, columns)
 
 
 def _average(

@@ -15,6 +15,7 @@ from ocngame.curvature import OutputHessian, output_hessian
 from ocngame.errors import InvalidInputError, NonFiniteError
 from ocngame.games.graph import GameGraph
 from ocngame.games.live_rollout import LiveRollout
+from ocngame.games.replay import RandomState, replayed
 from ocngame.games.rollout import Rollout, record_rollout
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.core import SolverState, StageState, init_state, propose_move
@@ -83,7 +84,8 @@ class OCNOpt(torch.optim.Optimizer):
         """Build the game of a network and the optimizer that plays it.
 
         Args:
-            model: The network: Linear layers, elementwise activations, residual additions.
+            model: The network. Parameters that no stage of its game covers are listed in
+                `game.uncovered`; they move by `config.fallback`.
             loss: Mean loss of (output, target); `nn.CrossEntropyLoss()` if None.
             lr: Scale of the step; 1 is the model's own length.
             weight_decay: Coupled weight decay, added to the gradient.
@@ -93,7 +95,7 @@ class OCNOpt(torch.optim.Optimizer):
 
         Raises:
             InvalidInputError: if an argument is out of range.
-            UnsupportedModuleError: if a layer of the model is not covered.
+            UnsupportedModuleError: if the model cannot be traced or no stage has a control.
         """
         non_negative("lr", lr)
         non_negative("weight_decay", weight_decay)
@@ -103,6 +105,7 @@ class OCNOpt(torch.optim.Optimizer):
         needs_hessian = self.config.needs_columns and hessian is None
         self.hessian = output_hessian(self.loss) if needs_hessian else hessian
         self.game = GameGraph.from_module(model, players="single")
+        self._others = [model.get_parameter(name) for name in self.game.uncovered]
         self.seed = seed
         self.generator = torch.Generator()
         super().__init__(model.parameters(), {"lr": lr, "weight_decay": weight_decay})
@@ -122,7 +125,8 @@ class OCNOpt(torch.optim.Optimizer):
         Raises:
             InvalidInputError: if the target is missing, or the closure has called `backward`.
         """
-        record, measure = self._evaluators(x, y)
+        start = RandomState.now()
+        record, measure = self._evaluators(x, y, start)
         with torch.enable_grad():
             rollout, loss = record()
             gradient = _output_gradient(loss, rollout.output)
@@ -134,7 +138,7 @@ class OCNOpt(torch.optim.Optimizer):
         lr = self.param_groups[0]["lr"]
         bound = None if self.hessian is None else self.hessian.lower_bound
         try:
-            new, proposal, directions = propose_move(
+            new, proposal, directions, others = propose_move(
                 self.config,
                 state,
                 rollout,
@@ -143,14 +147,15 @@ class OCNOpt(torch.optim.Optimizer):
                 self.generator,
                 StepLimit(lr, None if bound is None else before - bound),
                 self._decay(rollout),
-                self._live(x),
+                self._live(x, start),
             )
         except NonFiniteError as error:
             return self._refuse(before, state, str(error))
         self._move(rollout, proposal.moves, lr)
+        slope = self._move_others(rollout, others, lr)
         predicted = math.nan
         if proposal.slope is not None and proposal.curvature is not None:
-            predicted = float(lr * proposal.slope + 0.5 * lr**2 * proposal.curvature)
+            predicted = float(lr * proposal.slope + 0.5 * lr**2 * proposal.curvature + lr * slope)
         rule, damping = self.config.damping, state.damping
         if rule.judge is Judge.SAME_BATCH and rule.measures(state.step) and predicted < 0:
             with torch.no_grad():
@@ -187,35 +192,44 @@ class OCNOpt(torch.optim.Optimizer):
             if stage.last is not None
             for parameter, part in zip(control.parameters, control.split(stage.last), strict=True)
         ]
-        with _replaced([p for c in rollout.controls for p in c.parameters], back), torch.no_grad():
+        moved = [p for c in rollout.controls for p in c.parameters]
+        for parameter in rollout.others:
+            if "last" in self.state[parameter]:
+                moved.append(parameter)
+                back.append(parameter.detach() - state.scale * self.state[parameter]["last"])
+        with _replaced(moved, back), torch.no_grad():
             ratio = (loss - float(measure())) / state.predicted
         return replace(state, damping=rule.adjusted(state.damping, ratio)), ratio
 
     def _evaluators(
-        self, x: Any, y: Tensor | None
+        self, x: Any, y: Tensor | None, start: RandomState
     ) -> tuple[Callable[[], tuple[Rollout, Tensor]], Callable[[], Tensor]]:
         """Give one function that records a rollout with its loss, and one for the loss alone."""
-        stages = self.game.control_stages
-        if callable(x) and not isinstance(x, Tensor):
-            closure: Any = x
-            return lambda: _record_closure(self.model, stages, closure), closure
-        if y is None:
-            raise InvalidInputError("y: expected a target, got None")
+        stages, others = self.game.control_stages, self._others
 
         def record() -> tuple[Rollout, Tensor]:
-            rollout = record_rollout(self.model, stages, lambda: self.model(x))
+            if closure is not None:
+                return _record_closure(self.model, stages, closure, others)
+            rollout = record_rollout(self.model, stages, lambda: self.model(x), others)
             return rollout, self.loss(rollout.output, y)
 
-        return record, lambda: self.loss(self.model(x), y)
+        def measure() -> Tensor:
+            with replayed(self.model, start):
+                return closure() if closure is not None else self.loss(self.model(x), y)
 
-    def _live(self, x: Any) -> LiveRollout | None:
+        closure: Any = x if callable(x) and not isinstance(x, Tensor) else None
+        if closure is None and y is None:
+            raise InvalidInputError("y: expected a target, got None")
+        return record, measure
+
+    def _live(self, x: Any, start: RandomState) -> LiveRollout | None:
         if self.config.sweep is not Sweep.ROLLOUT or self.config.feedback is Feedback.OFF:
             return None
         if not isinstance(x, Tensor):
             raise InvalidInputError(
                 "x: expected the network input for a rollout sweep, got a closure"
             )
-        return LiveRollout(self.game, x)
+        return LiveRollout(self.game, x, start)
 
     def _solver_state(self, rollout: Rollout) -> SolverState:
         solver = self.state.get("solver")  # pyright: ignore[reportArgumentType]
@@ -264,6 +278,24 @@ class OCNOpt(torch.optim.Optimizer):
             for parameter, part in zip(control.parameters, control.split(move), strict=True):
                 parameter.add_(part, alpha=lr)
 
+    @torch.no_grad()
+    def _move_others(
+        self, rollout: Rollout, gradients: Sequence[Tensor | None], lr: float
+    ) -> float | Tensor:
+        """Move the parameters that no stage covers; gives the first-order change of the loss."""
+        slope: float | Tensor = 0.0
+        rate = self.param_groups[0]["weight_decay"]
+        for parameter, gradient in zip(rollout.others, gradients, strict=True):
+            if gradient is None:
+                continue
+            state = self.config.fallback.advance(
+                self.state[parameter], gradient + rate * parameter if rate else gradient
+            )
+            self.state[parameter] = state
+            parameter.add_(state["last"], alpha=lr)
+            slope = slope + (gradient * state["last"]).sum()
+        return slope
+
     def _refuse(self, loss: float, state: SolverState, what: str) -> StepInfo:
         _log.warning("step refused (%s); controls and state are unchanged", what)
         return StepInfo(loss=loss, accepted=False, damping=state.damping)
@@ -299,7 +331,9 @@ def _stage_state(entry: dict[str, Any]) -> StageState:
     return StageState(curvature, entry["last"], entry.get("average"))
 
 
-def _record_closure(model: nn.Module, stages: Any, closure: Callable[[], Tensor]) -> Any:
+def _record_closure(
+    model: nn.Module, stages: Any, closure: Callable[[], Tensor], others: Any
+) -> Any:
     outputs: list[Tensor] = []
 
     def hook(_module: nn.Module, _args: object, output: Tensor) -> None:
@@ -315,7 +349,7 @@ def _record_closure(model: nn.Module, stages: Any, closure: Callable[[], Tensor]
         return outputs[0]
 
     try:
-        rollout = record_rollout(model, stages, forward)
+        rollout = record_rollout(model, stages, forward, others)
     finally:
         handle.remove()
     return rollout, losses[0]

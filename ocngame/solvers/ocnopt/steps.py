@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from ocngame._checks import in_range
-from ocngame.linalg import OuterColumns
+from ocngame.linalg import Columns
 
 __all__ = ["FixedStep", "ModelStep", "Proposal", "StepLimit", "StepRule"]
 
@@ -78,7 +78,7 @@ class StepRule(ABC):
         gradients: Sequence[Tensor],
         directions: Sequence[Sequence[Tensor]],
         last: Sequence[Tensor] | None,
-        columns: Sequence[OuterColumns] | None,
+        columns: Sequence[Columns] | None,
         damping: float,
         limit: StepLimit,
     ) -> Proposal:
@@ -113,7 +113,7 @@ class FixedStep(StepRule):
         gradients: Sequence[Tensor],
         directions: Sequence[Sequence[Tensor]],
         last: Sequence[Tensor] | None,
-        columns: Sequence[OuterColumns] | None,
+        columns: Sequence[Columns] | None,
         damping: float,
         limit: StepLimit,
     ) -> Proposal:
@@ -146,7 +146,7 @@ class ModelStep(StepRule):
         gradients: Sequence[Tensor],
         directions: Sequence[Sequence[Tensor]],
         last: Sequence[Tensor] | None,
-        columns: Sequence[OuterColumns] | None,
+        columns: Sequence[Columns] | None,
         damping: float,
         limit: StepLimit,
     ) -> Proposal:
