@@ -6,6 +6,8 @@ from ocngame.games.entry_controls import SCALED, EmbeddingControl, ScaleControl
 from ocngame.games.matrix_controls import ConvolutionControl, LinearControl
 from ocngame.games.network_control import NetworkControl
 from ocngame.games.stage import StageKind
+from ocngame.games.transposed_control import TransposedControl
+from ocngame.games.twins import Offset
 
 __all__ = ["control_kind", "network_control"]
 
@@ -19,6 +21,8 @@ def control_kind(layer: nn.Module) -> StageKind | None:
     Returns:
         The kind, None if its parameters, if it has any, are no control of a stage.
     """
+    if isinstance(layer, Offset):
+        return StageKind.ELEMENTWISE
     if not _plain(layer):
         return None
     match layer:
@@ -26,6 +30,8 @@ def control_kind(layer: nn.Module) -> StageKind | None:
             return StageKind.LINEAR
         case nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
             return StageKind.CONVOLUTION
+        case nn.ConvTranspose1d() | nn.ConvTranspose2d() | nn.ConvTranspose3d():
+            return StageKind.CONVOLUTION if layer.groups == 1 and layer.bias is None else None
         case nn.Embedding():
             plain = layer.max_norm is None and not layer.scale_grad_by_freq and not layer.sparse
             return StageKind.EMBEDDING if plain else None
@@ -54,9 +60,11 @@ def network_control(path: str, layer: nn.Module) -> NetworkControl:
             return LinearControl(path, layer)
         case nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
             return ConvolutionControl(path, layer)
+        case nn.ConvTranspose1d() | nn.ConvTranspose2d() | nn.ConvTranspose3d():
+            return TransposedControl(path, layer)
         case nn.Embedding():
             return EmbeddingControl(path, layer)
-        case _ if isinstance(layer, SCALED):
+        case _ if isinstance(layer, (*SCALED, Offset)):
             return ScaleControl(path, layer)
     raise TypeError(f"{path}: {type(layer).__name__} has no control")
 

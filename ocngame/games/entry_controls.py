@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ocngame.games.batch_statistics import BATCH_NORMS, couples_samples
 from ocngame.games.network_control import NetworkControl
+from ocngame.games.twins import Offset
 from ocngame.linalg import DenseColumns, RowColumns
 
 __all__ = ["SCALED", "EmbeddingControl", "ScaleControl"]
@@ -196,6 +197,8 @@ def _normalised(layer: nn.Module, x: Tensor) -> Tensor:
             return F.rms_norm(x, layer.normalized_shape, eps=layer.eps)
         case nn.GroupNorm():
             return F.group_norm(x, layer.num_groups, eps=layer.eps)
+        case Offset():
+            return x
         case nn.PReLU():
             return x.clamp_max(0)
         case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.BatchNorm3d():

@@ -1,6 +1,6 @@
 """The game graph: stages, players and state edges of a network on a networkx multigraph."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property, reduce
 from os import PathLike
 
@@ -12,6 +12,8 @@ from ocngame.games.coverage import control_kind
 from ocngame.games.player import Player
 from ocngame.games.stage import Stage, StageKind
 from ocngame.games.trace import classify, node_shape, trace_module
+from ocngame.games.twins import Twin
+from ocngame.games.unrolling import find_twins
 
 __all__ = ["GameGraph"]
 
@@ -28,6 +30,7 @@ class GameGraph:
         players: The players in order of their first move.
         program: The traced operations, which share parameters with the module.
         uncovered: Names of the parameters that are no control of a stage.
+        twins: Modules that are spelled out in layers, such as attention.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class GameGraph:
         players: tuple[Player, ...],
         program: fx.GraphModule,
         uncovered: tuple[str, ...] = (),
+        twins: Sequence[Twin] = (),
     ):
         """Store the parts; use `from_module` to build them.
 
@@ -44,11 +48,13 @@ class GameGraph:
             players: The players.
             program: The traced operations.
             uncovered: Names of the parameters that are no control of a stage.
+            twins: Modules that are spelled out in layers.
         """
         self.graph = graph
         self.players = players
         self.program = program
         self.uncovered = uncovered
+        self.twins = twins
 
     @classmethod
     def from_module(
@@ -79,9 +85,10 @@ class GameGraph:
             InvalidInputError: if `players` is none of these, or the mapping forgets a stage.
             UnsupportedModuleError: if the network cannot be traced or no layer has a control.
         """
-        program = trace_module(module, example_input, blocks)
+        twins = find_twins(module, example_input, blocks)
+        program = trace_module(module, example_input, blocks, twins)
         modules: dict[str, nn.Module] = {**dict(program.named_modules())}
-        controls_of = _controls(program, modules)
+        controls_of = _controls(module, program, modules)
         graph = nx.MultiDiGraph()
         moves: dict[str, list[str]] = {}
         for index, node in enumerate(program.graph.nodes):
@@ -110,7 +117,7 @@ class GameGraph:
             )
         roster = tuple(Player(name=name, stages=tuple(stages)) for name, stages in moves.items())
         covered = {name for names in controls_of.values() for name in names}
-        return cls(graph, roster, program, _uncovered(module, covered))
+        return cls(graph, roster, program, _uncovered(module, covered), twins)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -165,7 +172,9 @@ class GameGraph:
         draw_game(self, path)
 
 
-def _controls(program: fx.GraphModule, modules: dict[str, nn.Module]) -> dict[str, tuple[str, ...]]:
+def _controls(
+    module: nn.Module, program: fx.GraphModule, modules: dict[str, nn.Module]
+) -> dict[str, tuple[str, ...]]:
     """Name the controls of every stage that has some."""
     # A parameter that several layers share is no control: it has no columns of one layer alone.
     layers = {
@@ -173,17 +182,18 @@ def _controls(program: fx.GraphModule, modules: dict[str, nn.Module]) -> dict[st
         for node in program.graph.nodes
         if node.op == "call_module" and control_kind(modules[str(node.target)]) is not None
     }
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
     owners: dict[int, set[int]] = {}
-    for module in modules.values():
-        for parameter in module.parameters(recurse=False):
-            owners.setdefault(id(parameter), set()).add(id(module))
+    for layer in modules.values():
+        for parameter in layer.parameters(recurse=False):
+            owners.setdefault(id(parameter), set()).add(id(layer))
     attributes = {id(_attribute(program, n)) for n in program.graph.nodes if n.op == "get_attr"}
     result = {}
     for name, path in layers.items():
         own = dict(modules[path].named_parameters(recurse=False))
         alone = all(len(owners[id(p)]) == 1 and id(p) not in attributes for p in own.values())
         if alone:
-            result[name] = tuple(f"{path}.{parameter}" for parameter in own)
+            result[name] = tuple(names[id(p)] for p in own.values())
     return result
 
 

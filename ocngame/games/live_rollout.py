@@ -52,7 +52,7 @@ class LiveRollout:
             if any(p.requires_grad for p in self._modules[stage.operation].parameters())
         }
         targets = [stage.operation for stage in acting.values()]
-        if len(set(targets)) < len(targets):
+        if len(set(targets)) < len(targets) or any(twin.repeats for twin in game.twins):
             raise InvalidInputError("sweep: expected layers used once each, got a shared layer")
         self._starts = [i for i, node in enumerate(self._nodes) if node.name in acting]
         self._live = [game.live_state(name) for name in acting]

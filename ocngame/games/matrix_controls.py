@@ -9,6 +9,7 @@ group; such columns are no outer products and are kept entry by entry.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from ocngame.games.network_control import NetworkControl
 from ocngame.linalg import Columns, DenseColumns, OuterColumns
 
-__all__ = ["ConvolutionControl", "LinearControl"]
+__all__ = ["ConvolutionControl", "LinearControl", "windows"]
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -143,20 +144,20 @@ class ConvolutionControl(_MatrixControl):
         """
         weight, bias = self.trained
         layer, groups = self.module, self.module.groups
-        windows = _windows(layer, x.detach())
+        covered = windows(layer, x.detach())
         dims = len(layer.kernel_size)
-        places = windows.shape[2 : 2 + dims]
+        places = covered.shape[2 : 2 + dims]
         shape = (
             x.shape[0],
             *places,
             groups,
-            windows.shape[1] // groups,
-            *windows.shape[2 + dims :],
+            covered.shape[1] // groups,
+            *covered.shape[2 + dims :],
         )
         inputs = layer.weight[0].numel()
         patches = x.new_empty(*shape[: dims + 2], inputs * weight + bias)
         if weight:
-            ordered = windows.permute(0, *range(2, 2 + dims), 1, *range(2 + dims, 2 + 2 * dims))
+            ordered = covered.permute(0, *range(2, 2 + dims), 1, *range(2 + dims, 2 + 2 * dims))
             ordered = ordered.unflatten(1 + dims, (groups, -1))
             target = patches[..., :inputs] if bias else patches
             target.unflatten(-1, shape[dims + 2 :]).copy_(ordered)
@@ -192,8 +193,16 @@ class ConvolutionControl(_MatrixControl):
         return DenseColumns(torch.einsum("rbsgo,bsgi->rbgoi", grouped, factors).flatten(2, 3))
 
 
-def _windows(layer: Convolution, x: Tensor) -> Tensor:
-    """Give a view (B, C, *places, *kernel) of what the kernel covers at every place."""
+def windows(layer: Any, x: Tensor) -> Tensor:
+    """Give what the kernel of a convolution covers at every place.
+
+    Args:
+        layer: The convolution, or a transposed one with its output.
+        x: Shape (B, C, *space).
+
+    Returns:
+        A view, shape (B, C, *places, *kernel).
+    """
     dims = len(layer.kernel_size)
     ends: list[int] = []
     for axis in reversed(range(dims)):

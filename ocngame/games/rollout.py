@@ -12,6 +12,7 @@ of the recorded pass. So does the second forward pass of a feedback sweep.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from ocngame.games.batch_statistics import BATCH_NORMS, StatisticsGate
 from ocngame.games.coverage import network_control
 from ocngame.games.network_control import NetworkControl
 from ocngame.games.stage import Stage
+from ocngame.games.twins import Twin, installed
 from ocngame.linalg import Columns
 
 __all__ = ["Derivatives", "NetworkControl", "Rollout", "record_rollout"]
@@ -147,15 +149,17 @@ def record_rollout(
     stages: Sequence[Stage],
     forward: Callable[[], Tensor],
     others: Sequence[nn.Parameter] = (),
+    twins: Sequence[Twin] = (),
 ) -> Rollout:
     """Run a forward pass and record what its control stages saw.
 
     Args:
-        module: The network.
+        module: The network, or its traced program; with twins the program.
         stages: Its stages with a control; their operation is the layer's module path. Stages whose
             parameters are all frozen are left out.
         forward: Runs the network and returns its output; called once.
         others: Trained parameters that are no control, of which gradients are wanted.
+        twins: Modules that run as their twins.
 
     Returns:
         The recorded rollout.
@@ -175,7 +179,7 @@ def record_rollout(
     }
     shapes: dict[str, list[torch.Size]] = {control.stage: [] for control in controls.values()}
 
-    def hook(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def hook(layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         if isinstance(layer, BATCH_NORMS):
             output = gate.attach(layer, args[0], output)
         if layer in seen:
@@ -188,7 +192,8 @@ def record_rollout(
     coupled = {layer for layer in module.modules() if isinstance(layer, BATCH_NORMS)}
     handles = [layer.register_forward_hook(hook) for layer in coupled.union(controls)]
     try:
-        output = forward()
+        with installed(twins):
+            output = forward()
     finally:
         for handle in handles:
             handle.remove()

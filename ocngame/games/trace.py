@@ -1,7 +1,7 @@
 """Read the stages of a network off a torch module, by torch.fx."""
 
 import operator
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from ocngame.errors import InvalidInputError, UnsupportedModuleError
 from ocngame.games.coverage import control_kind
 from ocngame.games.entry_controls import SCALED
 from ocngame.games.stage import StageKind
+from ocngame.games.twins import Twin, installed
 
 __all__ = ["classify", "node_shape", "trace_module"]
 
@@ -86,21 +87,25 @@ _METHODS: dict[StageKind, frozenset[str]] = {
 class _Tracer(fx.Tracer):
     """Traces into everything but torch's layers and the blocks that the user names."""
 
-    def __init__(self, blocks: Collection[type[nn.Module] | str]):
+    def __init__(self, blocks: Collection[type[nn.Module] | str], twins: Sequence[Twin]):
         super().__init__()
+        self._twins = {twin.module for twin in twins}
         self._types = tuple(block for block in blocks if not isinstance(block, str))
         self._paths = {block for block in blocks if isinstance(block, str)}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if module_qualified_name in self._paths or isinstance(m, self._types):
             return True
-        return super().is_leaf_module(m, module_qualified_name)
+        if m in self._twins:
+            return False
+        return control_kind(m) is not None or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace_module(
     module: nn.Module,
     example: Tensor | None,
     blocks: Collection[type[nn.Module] | str] = (),
+    twins: Sequence[Twin] = (),
 ) -> fx.GraphModule:
     """Trace a module into a graph of operations, with shapes if an example is given.
 
@@ -108,6 +113,7 @@ def trace_module(
         module: The network.
         example: An example input with a leading batch dimension, or None.
         blocks: Classes or module paths of submodules that are one stage each.
+        twins: Modules that are traced as their twins.
 
     Returns:
         The traced graph module, which shares its parameters with `module`.
@@ -127,9 +133,11 @@ def trace_module(
             raise InvalidInputError(
                 f"blocks: expected module classes or paths of submodules, got {block!r}"
             )
-    tracer = _Tracer(blocks)
+    tracer = _Tracer(blocks, twins)
     try:
-        graph = tracer.trace(module)
+        with installed(twins):
+            graph = tracer.trace(module)
+            traced = fx.GraphModule(tracer.root, graph, type(module).__name__)
     except Exception as error:
         where = _where(tracer)
         raise UnsupportedModuleError(
@@ -137,7 +145,6 @@ def trace_module(
             f"{f' at {where!r}' if where else ''} ({_first_sentence(error)}); name the part that "
             "decides by its data as one stage with blocks=[...]"
         ) from error
-    traced = fx.GraphModule(tracer.root, graph, type(module).__name__)
     if example is not None:
         _propagate_shapes(traced, example)
     return traced

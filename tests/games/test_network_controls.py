@@ -16,7 +16,8 @@ from ocngame.games.rollout import Rollout, record_rollout
 def rolled_out(model: nn.Module, x: Tensor) -> Rollout:
     game = GameGraph.from_module(model)
     others = [model.get_parameter(name) for name in game.uncovered]
-    return record_rollout(model, game.control_stages, lambda: model(x), others)
+    stages, twins = game.control_stages, game.twins
+    return record_rollout(game.program, stages, lambda: model(x), others, twins)
 
 
 def normal(*shape: int, seed: int = 3) -> Tensor:
@@ -45,6 +46,11 @@ LAYERS = {
     "conv2d groups": (lambda: nn.Conv2d(4, 6, 3, groups=2), IMAGE),
     "conv2d depthwise": (lambda: nn.Conv2d(4, 4, 3, groups=4, bias=False), IMAGE),
     "conv3d": (lambda: nn.Conv3d(2, 3, 2, stride=2), (3, 2, 4, 3, 4)),
+    "transposed conv1d": (lambda: nn.ConvTranspose1d(4, 3, 3, 2, output_padding=1), SEQUENCE),
+    "transposed conv2d": (
+        lambda: nn.ConvTranspose2d(4, 3, (3, 2), (2, 3), (1, 0), dilation=2, bias=False),
+        IMAGE,
+    ),
     "batch norm in evaluation": (lambda: nn.BatchNorm2d(4).eval(), IMAGE),
     "layer norm": (lambda: nn.LayerNorm(9), SEQUENCE),
     "layer norm without offset": (lambda: nn.LayerNorm((4, 9), bias=False), SEQUENCE),
@@ -94,9 +100,10 @@ def test_columns_are_the_derivatives_of_each_sample(name):
     rollout = rolled_out(model, x)
     seeds = normal(3, *rollout.output.shape, seed=5)
     oracle = dense_columns(copy.deepcopy(model), x, seeds)
+    names = {id(p): name for name, p in model.named_parameters()}
     assert not rollout.others
     for control, z in zip(rollout.controls, rollout.backpropagate(seeds), strict=True):
-        parts = [oracle[f"{control.stage}.{name}"] for name in control.names]
+        parts = [oracle[names[id(p)]] for p in control.parameters]
         R, B = z.count
         wanted = torch.stack(
             [control.join([p[r, b] for p in parts]) for r in range(R) for b in range(B)]

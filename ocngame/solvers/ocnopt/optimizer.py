@@ -17,6 +17,7 @@ from ocngame.games.graph import GameGraph
 from ocngame.games.live_rollout import LiveRollout
 from ocngame.games.replay import RandomState, replayed
 from ocngame.games.rollout import Rollout, record_rollout
+from ocngame.games.twins import installed
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.core import SolverState, StageState, init_state, propose_move
 from ocngame.solvers.ocnopt.damping import Judge
@@ -205,16 +206,18 @@ class OCNOpt(torch.optim.Optimizer):
         self, x: Any, y: Tensor | None, start: RandomState
     ) -> tuple[Callable[[], tuple[Rollout, Tensor]], Callable[[], Tensor]]:
         """Give one function that records a rollout with its loss, and one for the loss alone."""
-        stages, others = self.game.control_stages, self._others
+        game, others = self.game, self._others
 
         def record() -> tuple[Rollout, Tensor]:
             if closure is not None:
-                return _record_closure(self.model, stages, closure, others)
-            rollout = record_rollout(self.model, stages, lambda: self.model(x), others)
+                return _record_closure(self.model, game, closure, others)
+            rollout = record_rollout(
+                game.program, game.control_stages, lambda: self.model(x), others, game.twins
+            )
             return rollout, self.loss(rollout.output, y)
 
         def measure() -> Tensor:
-            with replayed(self.model, start):
+            with replayed(self.model, start), installed(game.twins):
                 return closure() if closure is not None else self.loss(self.model(x), y)
 
         closure: Any = x if callable(x) and not isinstance(x, Tensor) else None
@@ -332,7 +335,7 @@ def _stage_state(entry: dict[str, Any]) -> StageState:
 
 
 def _record_closure(
-    model: nn.Module, stages: Any, closure: Callable[[], Tensor], others: Any
+    model: nn.Module, game: GameGraph, closure: Callable[[], Tensor], others: Any
 ) -> Any:
     outputs: list[Tensor] = []
 
@@ -349,7 +352,7 @@ def _record_closure(
         return outputs[0]
 
     try:
-        rollout = record_rollout(model, stages, forward, others)
+        rollout = record_rollout(game.program, game.control_stages, forward, others, game.twins)
     finally:
         handle.remove()
     return rollout, losses[0]
