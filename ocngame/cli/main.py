@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.logging import RichHandler
 
-from ocngame.cli.commands import Evaluate, Resume, Solve, TrainSupervised
+from ocngame.cli.commands import Draw, Evaluate, Resume, Solve, TrainSupervised
 from ocngame.cli.parser import Command, UsageError, parse
 from ocngame.errors import InvalidInputError, OcnGameError, UnsupportedModuleError
 
@@ -50,6 +50,11 @@ def _run(command: Command) -> None:
         from ocngame.cli import solve
 
         solve.solve_ready(command)
+        return
+    if isinstance(command, Draw):
+        from ocngame.cli import draw
+
+        draw.draw_network(command)
         return
     from ocngame.cli import supervised
 

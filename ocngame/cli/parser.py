@@ -18,12 +18,12 @@ from tyro.constructors import (
 )
 from tyro.extras import SubcommandApp
 
-from ocngame.cli.commands import Evaluate, Resume, Solve, TrainSupervised
+from ocngame.cli.commands import Draw, Evaluate, Resume, Solve, TrainSupervised
 from ocngame.errors import OcnGameError
 
 __all__ = ["Command", "UsageError", "parse"]
 
-Command = TrainSupervised | Resume | Evaluate | Solve
+Command = TrainSupervised | Resume | Evaluate | Solve | Draw
 
 
 class UsageError(Exception):
@@ -49,6 +49,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     app.command(name="resume")(Resume)
     app.command(name="evaluate")(Evaluate)
     app.command(name="solve")(Solve)
+    app.command(name="draw")(Draw)
     return app.cli(
         prog="ocngame",
         description="Networks and trajectories as dynamic games. "

@@ -2,6 +2,7 @@
 
 from ocngame.games.constraints import Constraint, control_bounds, keep_apart, stay_inside
 from ocngame.games.discretise import at_stage, rk4
+from ocngame.games.export import read_graph
 from ocngame.games.graph import GameGraph
 from ocngame.games.information import InformationStructure
 from ocngame.games.lq import LQGame
@@ -21,6 +22,7 @@ __all__ = [
     "at_stage",
     "control_bounds",
     "keep_apart",
+    "read_graph",
     "rk4",
     "stay_inside",
 ]

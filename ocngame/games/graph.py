@@ -1,6 +1,7 @@
 """The game graph: stages, players and state edges of a network on a networkx multigraph."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, reduce
 from os import PathLike
 
@@ -9,9 +10,11 @@ from torch import Tensor, fx, nn
 
 from ocngame.errors import InvalidInputError, UnsupportedModuleError
 from ocngame.games.coverage import control_kind
+from ocngame.games.export import write_graph
 from ocngame.games.player import Player
+from ocngame.games.player_rules import PlayerRule
 from ocngame.games.stage import Stage, StageKind
-from ocngame.games.trace import classify, node_shape, trace_module
+from ocngame.games.trace import classify, node_block, node_shape, trace_module
 from ocngame.games.twins import Twin
 from ocngame.games.unrolling import find_twins
 
@@ -73,8 +76,11 @@ class GameGraph:
         Args:
             module: The network.
             example_input: An example batch, shape (batch, ...); gives the edges their shapes.
-            players: "stage" (one player per stage with a control), "single" (one player for all)
-                or a mapping from every such stage's operation (its module path) to a player's name.
+            players: "stage" (one player per stage with a control), "branch" (one per chain of
+                stages between forks and joins of the state), "block" (one per module that is more
+                than a list of layers), "single" (one for all) or a mapping from every such stage's
+                operation (its module path) to a player's name. A control that several stages share
+                belongs to the player of the first.
             blocks: Classes or module paths of submodules that are one stage each, for parts that
                 cannot be traced; their parameters are no control.
 
@@ -91,25 +97,25 @@ class GameGraph:
         controls_of = _controls(module, program, modules)
         graph = nx.MultiDiGraph()
         moves: dict[str, list[str]] = {}
+        owner_of = PlayerRule(players)
         for index, node in enumerate(program.graph.nodes):
-            kind = classify(node, modules)
-            operation = str(node.target) if node.op == "call_module" else node.name
-            controls = controls_of.get(node.name, ())
-            player = _owner(players, operation) if controls else None
             stage = Stage(
                 name=node.name,
                 index=index,
-                kind=kind,
-                operation=operation,
-                controls=controls,
-                player=player,
+                kind=classify(node, modules),
+                operation=str(node.target) if node.op == "call_module" else node.name,
+                controls=controls_of.get(node.name, ()),
                 shape=node_shape(node),
+                block=node_block(node),
             )
-            if player is not None:
-                moves.setdefault(player, []).append(stage.name)
             graph.add_node(stage.name, stage=stage)
             for source in node.all_input_nodes:
                 graph.add_edge(source.name, stage.name, shape=node_shape(source))
+        for stage in [graph.nodes[name]["stage"] for name in graph]:
+            player = owner_of(stage, graph) if stage.controls else None
+            if player is not None:
+                moves.setdefault(player, []).append(stage.name)
+                graph.nodes[stage.name]["stage"] = replace(stage, player=player)
         if not moves:
             raise UnsupportedModuleError(
                 f"model: {type(module).__name__} has no stage with a control; expected at "
@@ -164,12 +170,23 @@ class GameGraph:
     def draw(self, path: str | PathLike[str]) -> None:
         """Draw the game to a picture: stages left to right, players coloured, skips as arcs.
 
+        A stage that only transforms one state is drawn into the box of the stage before it.
+
         Args:
             path: File to write; the ending chooses the format.
         """
         from ocngame.games.draw import draw_game
 
         draw_game(self, path)
+
+    def write(self, path: str | PathLike[str]) -> None:
+        """Write the graph to a file that other programs read.
+
+        Args:
+            path: File to write; .graphml for GraphML, .json for networkx's node-link JSON, which
+                `ocngame.games.read_graph` reads back.
+        """
+        write_graph(self, path)
 
 
 def _controls(
@@ -206,20 +223,4 @@ def _uncovered(module: nn.Module, covered: set[str]) -> tuple[str, ...]:
     controls = {id(p) for n, p in module.named_parameters(remove_duplicate=False) if n in covered}
     return tuple(
         name for name, parameter in module.named_parameters() if id(parameter) not in controls
-    )
-
-
-def _owner(players: str | Mapping[str, str], operation: str) -> str:
-    if isinstance(players, Mapping):
-        if operation not in players:
-            raise InvalidInputError(
-                f"players: expected a player for stage {operation!r}, got none in the mapping"
-            )
-        return players[operation]
-    if players == "stage":
-        return operation
-    if players == "single":
-        return "network"
-    raise InvalidInputError(
-        f"players: expected 'stage', 'single' or a mapping of stages to players, got {players!r}"
     )

@@ -50,6 +50,7 @@ class Stage:
         controls: Names of the parameters that are its control (empty: nobody acts).
         player: Name of the player that owns the control, None if nobody acts.
         shape: Shape of the state that leaves it, without the batch; None if unknown.
+        block: Path of the module within which it happens, empty for the network itself.
     """
 
     name: str
@@ -59,3 +60,4 @@ class Stage:
     controls: tuple[str, ...] = ()
     player: str | None = None
     shape: tuple[int, ...] | None = None
+    block: str = ""

@@ -15,7 +15,7 @@ from ocngame.games.entry_controls import SCALED
 from ocngame.games.stage import StageKind
 from ocngame.games.twins import Twin, installed
 
-__all__ = ["classify", "node_shape", "trace_module"]
+__all__ = ["classify", "node_block", "node_shape", "trace_module"]
 
 ELEMENTWISE_MODULES: tuple[type[nn.Module], ...] = (
     nn.Tanh,
@@ -82,6 +82,11 @@ _METHODS: dict[StageKind, frozenset[str]] = {
         | {"squeeze", "unsqueeze", "expand"}
     ),
 }
+
+
+_TRANSPARENT = (nn.Sequential, nn.ModuleList, nn.MultiheadAttention, nn.RNNBase, nn.ConvTranspose1d)
+_TRANSPARENT += (nn.ConvTranspose2d, nn.ConvTranspose3d)
+_NO_STATE = (int, float, torch.Size, torch.dtype, torch.device)
 
 
 class _Tracer(fx.Tracer):
@@ -181,6 +186,8 @@ def classify(node: fx.Node, modules: dict[str, nn.Module]) -> StageKind:
     Returns:
         The kind of its stage.
     """
+    if issubclass(node.meta.get("type", object), _NO_STATE):
+        return StageKind.CONSTANT
     fixed = {
         "placeholder": StageKind.INPUT,
         "output": StageKind.OUTPUT,
@@ -224,3 +231,19 @@ def node_shape(node: fx.Node) -> tuple[int, ...] | None:
     meta = node.meta.get("tensor_meta")
     shape = getattr(meta, "shape", None)
     return None if shape is None else tuple(int(size) for size in shape[1:])
+
+
+def node_block(node: fx.Node) -> str:
+    """Give the path of the module that a traced operation is a part of.
+
+    Args:
+        node: The operation.
+
+    Returns:
+        The path of the innermost module that is more than a list of layers or a layer that is
+        spelled out; empty for the network itself.
+    """
+    stack = list(node.meta.get("nn_module_stack", {}).values())
+    inner = stack[:-1] if node.op == "call_module" else stack
+    paths = [path for path, kind in inner if not issubclass(kind, _TRANSPARENT)]
+    return paths[-1] if paths else ""
