@@ -9,6 +9,7 @@ from ocngame.curvature.columns import (
     SketchedColumns,
 )
 from ocngame.curvature.diagonal import DiagonalCurvature, RootMeanSquareCurvature
+from ocngame.curvature.fictitious import FictitiousPlayers
 from ocngame.curvature.full import FullCurvature
 from ocngame.curvature.identity import DampingMetric, IdentityCurvature
 from ocngame.curvature.kronecker import EigenKroneckerCurvature, KroneckerCurvature
@@ -26,6 +27,7 @@ from ocngame.curvature.output_hessian import (
     SquaredErrorHessian,
     output_hessian,
 )
+from ocngame.curvature.pair import KroneckerPair, PairFactors
 
 __all__ = [
     "ColumnRule",
@@ -38,6 +40,7 @@ __all__ = [
     "EigenKroneckerCurvature",
     "EigenOperator",
     "ExactColumns",
+    "FictitiousPlayers",
     "FullCurvature",
     "FullOperator",
     "GradientColumn",
@@ -45,7 +48,9 @@ __all__ = [
     "IdentityOperator",
     "KroneckerCurvature",
     "KroneckerOperator",
+    "KroneckerPair",
     "OutputHessian",
+    "PairFactors",
     "RootMeanSquareCurvature",
     "SketchedColumns",
     "SquaredErrorHessian",

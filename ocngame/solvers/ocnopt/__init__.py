@@ -1,14 +1,20 @@
 """OCNOpt: a network is a dynamic game, a step is a Bellman recursion on it."""
 
+from ocngame.solvers.ocnopt.bandit import Exp3
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
+from ocngame.solvers.ocnopt.cooperation import BanditAlignment, Cooperation, FixedAlignment
 from ocngame.solvers.ocnopt.damping import FixedDamping, Judge, LevenbergMarquardt
 from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.optimizer import OCNOpt, StepInfo
 from ocngame.solvers.ocnopt.steps import FixedStep, ModelStep
 
 __all__ = [
+    "BanditAlignment",
+    "Cooperation",
+    "Exp3",
     "FallbackRule",
     "Feedback",
+    "FixedAlignment",
     "FixedDamping",
     "FixedStep",
     "Judge",

@@ -6,6 +6,7 @@ from enum import StrEnum
 from ocngame._checks import in_range, integer, one_of
 from ocngame.curvature import ColumnRule, Curvature, ExactColumns, KroneckerCurvature
 from ocngame.errors import InvalidInputError
+from ocngame.solvers.ocnopt.cooperation import Cooperation
 from ocngame.solvers.ocnopt.damping import DampingRule, LevenbergMarquardt
 from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.steps import ModelStep, StepRule
@@ -54,6 +55,7 @@ class OCNOptConfig:
         step: From directions to moves.
         damping: Rule for lambda.
         refresh_every: Steps between factorisations of the curvature.
+        cooperation: How players of one stage move together; None if each moves by its own block.
         fallback: Rule for the parameters that no stage covers.
         gradient_decay: Memory of the bias-corrected average of gradients (0: newest only).
     """
@@ -64,6 +66,7 @@ class OCNOptConfig:
     sweep: Sweep = Sweep.LINEAR
     step: StepRule = field(default_factory=ModelStep)
     damping: DampingRule = field(default_factory=LevenbergMarquardt)
+    cooperation: Cooperation | None = None
     fallback: FallbackRule = field(default_factory=FallbackRule)
     refresh_every: int = 1
     gradient_decay: float = 0.9
@@ -80,6 +83,10 @@ class OCNOptConfig:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise InvalidInputError(f"{name}: expected a {kind.__name__}, got {value!r}")
+        if self.cooperation is not None and not isinstance(self.cooperation, Cooperation):
+            raise InvalidInputError(
+                f"cooperation: expected a Cooperation or None, got {self.cooperation!r}"
+            )
         one_of("feedback", self.feedback, Feedback)
         one_of("sweep", self.sweep, Sweep)
         object.__setattr__(self, "feedback", Feedback(self.feedback))
@@ -94,4 +101,5 @@ class OCNOptConfig:
             self.curvature.needs_columns
             or self.step.needs_columns
             or self.feedback is not Feedback.OFF
+            or self.cooperation is not None
         )

@@ -11,6 +11,7 @@ from ocngame.curvature import OutputHessian, State, rule_for
 from ocngame.errors import NonFiniteError
 from ocngame.games.live_rollout import LiveRollout
 from ocngame.games.rollout import Derivatives, Rollout
+from ocngame.linalg import Columns
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
 from ocngame.solvers.ocnopt.directions import (
     Directions,
@@ -21,6 +22,8 @@ from ocngame.solvers.ocnopt.directions import (
 from ocngame.solvers.ocnopt.steps import Proposal, StepLimit
 
 __all__ = ["SolverState", "StageState", "init_state", "propose_move"]
+
+Cooperate = Callable[[list[Tensor], list[Tensor], list[Columns], float], list[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def propose_move(
     limit: StepLimit,
     decay: Callable[[list[Tensor]], list[Tensor]] | None = None,
     live: LiveRollout | None = None,
+    cooperate: Cooperate | None = None,
 ) -> tuple[SolverState, Proposal, Directions, list[Tensor | None]]:
     """Compute the next move; nothing is written to the network.
 
@@ -101,6 +105,8 @@ def propose_move(
         limit: Learning rate, and how far the loss can fall.
         decay: Adds coupled weight decay to the mean gradients, or None.
         live: Replays the batch for the forward sweep; None for the linear sweep.
+        cooperate: Lets players of one stage move together, given all moves, gradients, columns and
+            the damping; None if none do.
 
     Returns:
         The state after the move, the move, the directions it came from, and the gradients of the
@@ -132,6 +138,9 @@ def propose_move(
         averages.append(unbiased)
         operators.append(rule.operator(curvature, state.damping))
     directions = open_loop(averages, operators)
+    if cooperate is not None and columns is not None:
+        moves = cooperate(directions.moves, averages, columns, state.damping)
+        directions = Directions(moves, directions.removed)
     candidates = [directions.moves]
     if columns is not None and config.feedback is not Feedback.OFF:
         if config.feedback is Feedback.PER_SAMPLE:

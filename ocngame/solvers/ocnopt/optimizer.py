@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.core import SolverState, StageState, init_state, propose_move
 from ocngame.solvers.ocnopt.damping import Judge
 from ocngame.solvers.ocnopt.steps import StepLimit
+from ocngame.solvers.ocnopt.team import Team
 
 __all__ = ["OCNOpt", "StepInfo"]
 
@@ -81,6 +83,7 @@ class OCNOpt(torch.optim.Optimizer):
         config: OCNOptConfig | None = None,
         hessian: OutputHessian | None = None,
         seed: int = 0,
+        example_input: Tensor | None = None,
     ):
         """Build the game of a network and the optimizer that plays it.
 
@@ -93,6 +96,7 @@ class OCNOpt(torch.optim.Optimizer):
             config: Settings of the method.
             hessian: Output Hessian of the loss, for losses that are not known.
             seed: Seed of the random columns.
+            example_input: Network input; tells the shapes that cooperating players need to know.
 
         Raises:
             InvalidInputError: if an argument is out of range.
@@ -105,10 +109,12 @@ class OCNOpt(torch.optim.Optimizer):
         self.config = config if config is not None else OCNOptConfig()
         needs_hessian = self.config.needs_columns and hessian is None
         self.hessian = output_hessian(self.loss) if needs_hessian else hessian
-        self.game = GameGraph.from_module(model, players="single")
+        self.game = GameGraph.from_module(model, example_input, players="single")
         self._others = [model.get_parameter(name) for name in self.game.uncovered]
         self.seed = seed
         self.generator = torch.Generator()
+        together = self.config.cooperation
+        self.team = None if together is None else Team(together, self.game, self.generator)
         super().__init__(model.parameters(), {"lr": lr, "weight_decay": weight_decay})
 
     def step(self, x: Any, y: Tensor | None = None) -> StepInfo:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -136,6 +142,8 @@ class OCNOpt(torch.optim.Optimizer):
         if not math.isfinite(before):
             return self._refuse(before, state, "loss: expected a finite number")
         state, ratio = self._judged(state, rollout, before, measure)
+        if self.team is not None:
+            self.team.learn(-ratio * state.predicted)
         lr = self.param_groups[0]["lr"]
         bound = None if self.hessian is None else self.hessian.lower_bound
         try:
@@ -149,6 +157,7 @@ class OCNOpt(torch.optim.Optimizer):
                 StepLimit(lr, None if bound is None else before - bound),
                 self._decay(rollout),
                 self._live(x, start),
+                None if self.team is None else partial(self.team.move, rollout),
             )
         except NonFiniteError as error:
             return self._refuse(before, state, str(error))
@@ -162,6 +171,8 @@ class OCNOpt(torch.optim.Optimizer):
             with torch.no_grad():
                 ratio = (float(measure()) - before) / predicted
             damping = rule.adjusted(damping, ratio)
+            if self.team is not None:
+                self.team.learn(-ratio * predicted)
         self._store(rollout, SolverState(new.stages, new.step, damping, predicted, lr))
         return StepInfo(
             loss=before,
@@ -240,6 +251,8 @@ class OCNOpt(torch.optim.Optimizer):
             self.generator.manual_seed(self.seed)
             return init_state(self.config, rollout)
         self.generator.set_state(solver["generator"])
+        if self.team is not None:
+            self.team.load(solver["cooperation"])
         stages = [_stage_state(self.state[c.parameters[0]]) for c in rollout.controls]
         return SolverState(
             stages, solver["step"], solver["damping"], solver["predicted"], solver["scale"]
@@ -260,6 +273,7 @@ class OCNOpt(torch.optim.Optimizer):
             "predicted": state.predicted,
             "scale": state.scale,
             "generator": self.generator.get_state(),
+            "cooperation": None if self.team is None else self.team.save(),
         }
 
     def _decay(self, rollout: Rollout) -> Callable[[list[Tensor]], list[Tensor]] | None:
