@@ -53,6 +53,23 @@ def test_the_guide_to_games_runs():
     assert float(names["gain"].relative.max()) < 1e-9
 
 
+def test_the_guide_to_networks_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    names: dict[str, Any] = {}
+    example = "\n".join(blocks("docs/networks.md", "python"))
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(example, "docs/networks.md", "exec"), names)
+    game = names["game"]
+    assert not game.uncovered
+    assert game.live_state("_0_second") == ("input_1", "relu")
+    assert names["whole"].uncovered == ("1.inner.weight", "1.inner.bias")
+    assert "at '1'" in names["message"]
+    assert names["losses"][-1] < 0.7 * names["losses"][0]
+    assert og.games.read_graph("game.graphml").nodes["_0_shortcut"]["player"] == "0.shortcut"
+    assert (tmp_path / "game.png").exists()
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(document):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())

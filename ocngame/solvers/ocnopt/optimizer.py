@@ -157,7 +157,7 @@ class OCNOpt(torch.optim.Optimizer):
                 StepLimit(lr, None if bound is None else before - bound),
                 self._decay(rollout),
                 self._live(x, start),
-                None if self.team is None else partial(self.team.move, rollout),
+                None if self.team is None else partial(self.team.move, rollout.controls),
             )
         except NonFiniteError as error:
             return self._refuse(before, state, str(error))

@@ -10,7 +10,7 @@ from torch import Tensor
 from ocngame.errors import InvalidInputError
 from ocngame.games.alignment import parallel_players
 from ocngame.games.graph import GameGraph
-from ocngame.games.rollout import Rollout
+from ocngame.games.network_control import NetworkControl
 from ocngame.linalg import Columns
 from ocngame.solvers.ocnopt.cooperation import Cooperation, CooperationState, PairState
 
@@ -49,7 +49,7 @@ class Team:
 
     def move(
         self,
-        rollout: Rollout,
+        controls: Sequence[NetworkControl],
         moves: list[Tensor],
         gradients: Sequence[Tensor],
         columns: Sequence[Columns],
@@ -58,7 +58,7 @@ class Team:
         """Let the pairs move together.
 
         Args:
-            rollout: The recorded rollout.
+            controls: The controls of the network.
             moves: Moves of all controls without cooperation.
             gradients: Gradients of all controls.
             columns: Columns of all controls.
@@ -70,7 +70,7 @@ class Team:
         Raises:
             InvalidInputError: if a control of a pair is frozen.
         """
-        numbers = {control.stage: i for i, control in enumerate(rollout.controls)}
+        numbers = {control.stage: i for i, control in enumerate(controls)}
         players = []
         for pair in self.pairs:
             operations = [self._operations[name] for name in (pair.stage, *pair.places)]
