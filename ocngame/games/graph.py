@@ -63,7 +63,7 @@ class GameGraph:
     def from_module(
         cls,
         module: nn.Module,
-        example_input: Tensor | None = None,
+        example_input: Tensor | tuple[Tensor, ...] | None = None,
         players: str | Mapping[str, str] = "stage",
         blocks: Collection[type[nn.Module] | str] = (),
     ) -> "GameGraph":
@@ -75,7 +75,8 @@ class GameGraph:
 
         Args:
             module: The network.
-            example_input: An example batch, shape (batch, ...); gives the edges their shapes.
+            example_input: An example batch, shape (batch, ...), or a tuple of the network's inputs;
+                gives the edges their shapes and recurrent layers their time steps.
             players: "stage" (one player per stage with a control), "branch" (one per chain of
                 stages between forks and joins of the state), "block" (one per module that is more
                 than a list of layers), "single" (one for all) or a mapping from every such stage's

@@ -6,12 +6,15 @@ column coordinates of the true deviation of the live state,
 
     s = sum over live edges e of  z_e . (x_e(new) - x_e(old))        per sample and column.
 
+A state that is used several times has an edge to each of its users, with a derivative of its own:
+once a user has run, what the state did to it shows in that user's output.
+
 Both passes repeat the recorded one: Dropout draws the same masks, and batch normalisations take the
 statistics of the recorded pass as constants.
 """
 
-from collections.abc import Iterator
-from functools import reduce
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -55,15 +58,16 @@ class LiveRollout:
         if len(set(targets)) < len(targets) or any(twin.repeats for twin in game.twins):
             raise InvalidInputError("sweep: expected layers used once each, got a shared layer")
         self._starts = [i for i, node in enumerate(self._nodes) if node.name in acting]
-        self._live = [game.live_state(name) for name in acting]
+        self._position = {node.name: i for i, node in enumerate(self._nodes)}
         self._statistics: dict[str, tuple[Tensor, Tensor]] = {}
         self._random: dict[str, RandomState] = {}
+        self._edges: dict[tuple[str, str], list[Tensor]] = {}
         self._old: dict[str, Any] = {}
         start = start if start is not None else RandomState.now()
         with torch.enable_grad(), replayed(self._program, start):
             for node in self._nodes:
                 before = RandomState.now()
-                value = self._run(node, self._old, x, None)
+                value = self._run(node, partial(self._used, node), x, None)
                 if not torch.equal(before.cpu, torch.get_rng_state()) or before.cuda:
                     self._random[node.name] = before
                 for state in _tensors(value):
@@ -71,19 +75,18 @@ class LiveRollout:
                         state.requires_grad_()
                 self._old[node.name] = value
         self.output = self._old[self._nodes[-1].name]
-        self._columns: dict[str, list[Tensor | None]] = {}
+        self._columns: dict[tuple[str, str], list[Tensor | None]] = {}
         self._new: dict[str, Any] = {}
         self._x = x
 
     def attach(self, columns: Tensor) -> None:
-        """Backpropagate output columns to all live states and go back to the first stage.
+        """Backpropagate output columns to all live edges and go back to the first stage.
 
         Args:
             columns: Shape (R, *output.shape).
         """
-        names = sorted({name for live in self._live for name in live})
-        states = {name: list(_tensors(self._old[name])) for name in names}
-        wanted = [s for group in states.values() for s in group if s.requires_grad]
+        live = {edge for start in self._starts for edge in self._crossing(start)}
+        wanted = [s for edge in live for s in self._edges[edge] if s.requires_grad]
         grads = torch.autograd.grad(
             self.output,
             wanted,
@@ -94,8 +97,8 @@ class LiveRollout:
         )
         reached = iter(grads)
         self._columns = {
-            name: [next(reached) if state.requires_grad else None for state in group]
-            for name, group in states.items()
+            edge: [next(reached) if s.requires_grad else None for s in self._edges[edge]]
+            for edge in live
         }
         self._new = {node.name: self._old[node.name] for node in self._nodes[: self._starts[0]]}
 
@@ -119,27 +122,44 @@ class LiveRollout:
             change = move if position == self._starts[t] else None
             if node.name in self._random:
                 self._random[node.name].restore()
-            self._new[node.name] = self._run(node, self._new, self._x, change)
+            self._new[node.name] = self._run(node, self._new.__getitem__, self._x, change)
         if after is not None:
             after.restore()
         if last:
             return None
         terms = [
             (columns * (new - old.detach())).flatten(2).sum(-1)
-            for name in self._live[t + 1]
+            for edge in self._crossing(stop)
             for columns, new, old in zip(
-                self._columns[name],
-                _tensors(self._new[name]),
-                _tensors(self._old[name]),
+                self._columns[edge],
+                _tensors(self._new[edge[0]]),
+                _tensors(self._old[edge[0]]),
                 strict=True,
             )
             if columns is not None
         ]
         return torch.stack(terms).sum(0)
 
-    def _run(self, node: fx.Node, values: dict[str, Any], x: Tensor, move: Tensor | None) -> Any:
+    def _crossing(self, position: int) -> list[tuple[str, str]]:
+        """Give the edges from before a position of the program to it or past it."""
+        place = self._position
+        return [edge for edge in self._edges if place[edge[0]] < position <= place[edge[1]]]
+
+    def _used(self, user: fx.Node, name: str) -> Any:
+        """Give a state as one of its users sees it: derivatives differ from user to user."""
+        value, source = self._old[name], self._nodes[self._position[name]]
+        if source.op == "get_attr" or next(_tensors(value), None) is None:
+            return value
+        seen = _seen(value)
+        self._edges[name, user.name] = list(_tensors(seen))
+        return seen
+
+    def _run(
+        self, node: fx.Node, value_of: Callable[[str], Any], x: Tensor, move: Tensor | None
+    ) -> Any:
         args: tuple[Any, ...]
-        args, kwargs = map_arg((node.args, node.kwargs), lambda used: values[used.name])
+        known: dict[str, Any] = {used.name: value_of(used.name) for used in node.all_input_nodes}
+        args, kwargs = map_arg((node.args, node.kwargs), lambda used: known[used.name])
         if node.op.startswith("call") and _in_place(node, self._modules):
             args = (args[0].clone(), *args[1:])
         match node.op:
@@ -183,6 +203,15 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, tuple | list):
         for part in value:
             yield from _tensors(part)
+
+
+def _seen(value: Any) -> Any:
+    """Give the same numbers with a place of their own in the graph."""
+    if isinstance(value, Tensor):
+        return value.view_as(value)
+    if isinstance(value, tuple | list):
+        return type(value)(_seen(part) for part in value)
+    return value
 
 
 def _in_place(node: fx.Node, modules: dict[str, Any]) -> bool:

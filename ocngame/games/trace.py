@@ -1,7 +1,7 @@
 """Read the stages of a network off a torch module, by torch.fx."""
 
 import operator
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -105,10 +105,21 @@ class _Tracer(fx.Tracer):
             return False
         return control_kind(m) is not None or super().is_leaf_module(m, module_qualified_name)
 
+    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+        """Go through the parts of a state whose number is written in the program."""
+        node, name = obj.node, getattr(obj.node.target, "__name__", obj.node.target)
+        state: Any = obj
+        parts = node.args[1] if len(node.args) > 1 else node.kwargs.get("chunks")
+        if name == "chunk" and isinstance(parts, int):
+            return iter([state[i] for i in range(parts)])
+        if name == "split" and isinstance(parts, list | tuple):
+            return iter([state[i] for i in range(len(parts))])
+        return super().iter(obj)
+
 
 def trace_module(
     module: nn.Module,
-    example: Tensor | None,
+    example: Tensor | tuple[Tensor, ...] | None,
     blocks: Collection[type[nn.Module] | str] = (),
     twins: Sequence[Twin] = (),
 ) -> fx.GraphModule:
@@ -116,7 +127,7 @@ def trace_module(
 
     Args:
         module: The network.
-        example: An example input with a leading batch dimension, or None.
+        example: An example input with a leading batch dimension, a tuple of several, or None.
         blocks: Classes or module paths of submodules that are one stage each.
         twins: Modules that are traced as their twins.
 
@@ -165,12 +176,13 @@ def _first_sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
 
 
-def _propagate_shapes(traced: fx.GraphModule, example: Tensor) -> None:
+def _propagate_shapes(traced: fx.GraphModule, example: Tensor | tuple[Tensor, ...]) -> None:
     modes = {module: module.training for module in traced.modules()}
     traced.eval()
     try:
         with torch.no_grad():
-            ShapeProp(traced).propagate(example)
+            inputs = example if isinstance(example, tuple) else (example,)
+            ShapeProp(traced).propagate(*inputs)
     finally:
         for module, training in modes.items():
             module.training = training

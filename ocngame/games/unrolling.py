@@ -16,7 +16,9 @@ __all__ = ["find_twins"]
 
 
 def find_twins(
-    module: nn.Module, example: Tensor | None, blocks: Collection[type[nn.Module] | str] = ()
+    module: nn.Module,
+    example: Tensor | tuple[Tensor, ...] | None,
+    blocks: Collection[type[nn.Module] | str] = (),
 ) -> list[Twin]:
     """Give the twins of all modules that have one.
 
@@ -88,7 +90,7 @@ def _offset_forward(self: Any, x: Traced, output_size: list[int] | None = None) 
 
 @torch.no_grad()
 def _time_steps(
-    layers: list[nn.RNNBase], module: nn.Module, example: Tensor
+    layers: list[nn.RNNBase], module: nn.Module, example: Tensor | tuple[Tensor, ...]
 ) -> dict[nn.Module, int]:
     """Run the network once and see how long each recurrent layer's sequences are."""
     steps: dict[nn.Module, int] = {}
@@ -103,7 +105,7 @@ def _time_steps(
     handles = [layer.register_forward_pre_hook(hook) for layer in layers]
     module.eval()
     try:
-        module(example)
+        module(*(example if isinstance(example, tuple) else (example,)))
     finally:
         for handle in handles:
             handle.remove()

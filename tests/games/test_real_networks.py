@@ -9,6 +9,7 @@ from networks import Inception, Recurrent, ResNet18, UNet, VisionTransformer, pe
 from torch import Tensor, nn
 
 from ocngame.games import GameGraph, StageKind
+from ocngame.games.live_rollout import LiveRollout
 from ocngame.games.rollout import Rollout, record_rollout
 from ocngame.solvers.ocnopt import OCNOpt
 
@@ -129,3 +130,50 @@ def test_live_state_of_a_residual_block_carries_the_shortcut():
         "layer2_0_relu",
     )
     assert game.live_state(stages["fc"]) == ("flatten",)
+
+
+@pytest.mark.parametrize("name", ["perceptron", "resnet", "inception", "transformer", "unet"])
+def test_second_pass_measures_what_the_columns_predict(name):
+    """Before every stage the live state's deviation is, to first order, that of the columns."""
+    model, x = made(name)
+    game = GameGraph.from_module(model, x)
+    live, rollout = LiveRollout(game, x), rolled_out(model, game, x)
+    torch.testing.assert_close(live.output, rollout.output)
+    seeds = torch.randn(2, *rollout.output.shape, dtype=torch.float64)
+    live.attach(seeds)
+    columns = rollout.backpropagate(seeds)
+    predicted = torch.zeros(2, len(x), dtype=torch.float64)
+    for t, z in enumerate(columns):
+        move = 1e-8 * torch.randn(z.dense.shape[2:], dtype=torch.float64)
+        predicted = predicted + z.inner(move)
+        measured = live.advance(t, move)
+        if measured is not None:
+            error = (measured - predicted).abs().max() / predicted.abs().max()
+            assert error < 1e-3
+    assert measured is None
+
+
+class TwoInputs(nn.Module):
+    """Several inputs, parts of a state in a loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(3, 4)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        h = self.first(x) + self.second(y)
+        return sum(part.square() for part in h.chunk(2, -1)) + sum(h.split([2, 2], dim=1))
+
+
+def test_several_inputs_and_parts_of_a_state():
+    torch.manual_seed(0)
+    model, x, y = TwoInputs(), torch.randn(5, 4), torch.randn(5, 3)
+    game = GameGraph.from_module(model, (x, y))
+    torch.testing.assert_close(game.program(x, y), model(x, y))
+    assert [s.shape for s in game.stages if s.kind is StageKind.INPUT] == [(4,), (3,)]
+    opt = OCNOpt(model)
+    losses = [
+        opt.step(lambda: nn.functional.cross_entropy(model(x, y), torch.arange(5) % 2)).loss
+        for _ in range(4)
+    ]
+    assert losses[-1] < losses[0]
