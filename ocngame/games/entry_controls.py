@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ocngame.games.batch_statistics import BATCH_NORMS, couples_samples
 from ocngame.games.network_control import NetworkControl
-from ocngame.games.twins import Offset
+from ocngame.games.twins import LastOffset, Offset
 from ocngame.linalg import DenseColumns, RowColumns
 
 __all__ = ["SCALED", "EmbeddingControl", "ScaleControl"]
@@ -107,7 +107,7 @@ class ScaleControl(NetworkControl):
         return DenseColumns(values)
 
     def _by_channel(self, x: Tensor) -> Tensor:
-        if isinstance(self.module, _LAST_NORMS):
+        if isinstance(self.module, (*_LAST_NORMS, LastOffset)):
             return x.reshape(x.shape[0], -1, self.parameters[0].numel())
         return x.unsqueeze(1) if x.ndim == 2 else x.flatten(2).mT
 

@@ -205,7 +205,9 @@ def _controls(
     for layer in modules.values():
         for parameter in layer.parameters(recurse=False):
             owners.setdefault(id(parameter), set()).add(id(layer))
-    attributes = {id(_attribute(program, n)) for n in program.graph.nodes if n.op == "get_attr"}
+    attributes = {
+        id(_attribute(program, n)) for n in program.graph.nodes if n.op == "get_attr" and n.users
+    }
     result = {}
     for name, path in layers.items():
         own = dict(modules[path].named_parameters(recurse=False))

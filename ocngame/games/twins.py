@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["Offset", "SharedLinear", "Traced", "Twin", "installed"]
+__all__ = ["LastOffset", "Offset", "SharedLinear", "Traced", "Twin", "installed"]
 
 Traced = Any
 """A tensor, or what stands for it while the network is traced."""
@@ -50,6 +50,14 @@ class Offset(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Give `x + b`, shape (B, channels, ...)."""
         return x + self.bias.view(-1, *[1] * (x.ndim - 2))
+
+
+class LastOffset(Offset):
+    """Adds an offset to every channel of the last dimension."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give `x + b`, shape (..., channels)."""
+        return x + self.bias
 
 
 @dataclass(frozen=True)

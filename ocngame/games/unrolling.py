@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ocngame.games.attention import attention_twin
+from ocngame.games.coverage import control_kind
 from ocngame.games.recurrent import recurrent_twin
+from ocngame.games.tied import tied_twins
 from ocngame.games.transformer import TRANSFORMERS, transformer_twin
 from ocngame.games.twins import Offset, Traced, Twin
 
@@ -45,7 +47,8 @@ def find_twins(
             [layer for layer in kept if isinstance(layer, nn.RNNBase)], module, example
         )
     twins = [_twin(layer, steps.get(layer, 1)) for layer in kept]
-    return [twin for twin in twins if twin is not None]
+    linear = [layer for layer in kept if isinstance(layer, nn.Linear) and control_kind(layer)]
+    return [*(twin for twin in twins if twin is not None), *tied_twins(module, linear)]
 
 
 def _twin(layer: nn.Module, steps: int) -> Twin | None:

@@ -224,9 +224,10 @@ def test_layers_that_are_not_what_torch_defines_are_listed():
     game = GameGraph.from_module(model, blocks=[Doubled])
     assert [stage.operation for stage in game.control_stages] == ["0"]
     assert len(game.uncovered) == 5
-    tied = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2))
-    tied[2].weight = tied[0].weight
-    assert GameGraph.from_module(tied).uncovered == ("0.weight", "0.bias", "2.bias")
+    tied = nn.Sequential(nn.Embedding(5, 3), nn.Tanh(), nn.Linear(3, 4), nn.Linear(4, 3))
+    tied.append(nn.Linear(3, 5))
+    tied[4].weight = tied[0].weight
+    assert GameGraph.from_module(tied).uncovered == ("0.weight", "4.bias")
 
 
 def test_a_state_without_samples_first_is_refused_by_name():

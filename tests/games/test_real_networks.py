@@ -5,7 +5,7 @@ from functools import partial
 import networkx as nx
 import pytest
 import torch
-from networks import Inception, Recurrent, ResNet18, UNet, VisionTransformer, perceptron
+from networks import Inception, Recurrent, ResNet18, Tied, UNet, VisionTransformer, perceptron
 from torch import Tensor, nn
 
 from ocngame.games import GameGraph, StageKind
@@ -23,6 +23,7 @@ NETWORKS = {
     "bidirectional": partial(Recurrent, nn.GRU, num_layers=2, bidirectional=True, bias=False),
     "rnn": partial(Recurrent, nn.RNN),
     "unet": UNet,
+    "tied": Tied,
 }
 LISTED = {"transformer": ("token", "position")}
 
@@ -80,7 +81,7 @@ def test_first_order_terms_are_the_gradients(name):
     assert {id(p) for p in moved} == {id(p) for p in model.parameters()}
 
 
-@pytest.mark.parametrize("name", ["inception", "transformer", "gru", "lstm", "unet"])
+@pytest.mark.parametrize("name", ["inception", "transformer", "gru", "lstm", "unet", "tied"])
 def test_gauss_newton_blocks_are_those_of_dense_jacobians(name):
     model, x = made(name, samples=2)
     game = GameGraph.from_module(model)

@@ -129,6 +129,23 @@ class UNet(nn.Module):
         return self.mix1(torch.cat([self.up1(x), first], 1)).square().mean((2, 3))
 
 
+class Tied(nn.Module):
+    """Three linear layers with one weight, two of which have offsets of their own."""
+
+    def __init__(self, width: int = 6, classes: int = 3):
+        super().__init__()
+        self.start = nn.Linear(192, width)
+        self.layers = nn.ModuleList(nn.Linear(width, width, bias=i > 0) for i in range(3))
+        self.layers[1].weight = self.layers[2].weight = self.layers[0].weight
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.start(x.flatten(1))
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        return self.head(x)
+
+
 def perceptron() -> nn.Module:
     """A plain network of three linear layers."""
     return nn.Sequential(
