@@ -10,6 +10,7 @@ recorded pass; `n` is taken by the same statistics.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +37,7 @@ class ScaleControl(NetworkControl):
         """False: the columns are kept entry by entry."""
         return False
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int]:
         """Control shape: one row per parameter, one column per channel."""
         parameters = self.parameters
@@ -122,7 +123,7 @@ class EmbeddingControl(NetworkControl):
         """False: the columns are rows of a table."""
         return False
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int]:
         """Control shape: the table's."""
         return self.module.num_embeddings, self.module.embedding_dim
