@@ -10,6 +10,7 @@ recorded pass; `n` is taken by the same statistics.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -37,8 +38,8 @@ class ScaleControl(NetworkControl):
         """False: the columns are kept entry by entry."""
         return False
 
-    @property
-    def shape(self) -> tuple[int, int]:
+    @cached_property
+    def shape(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Control shape: one row per parameter, one column per channel."""
         parameters = self.parameters
         return len(parameters), parameters[0].numel()
@@ -123,8 +124,8 @@ class EmbeddingControl(NetworkControl):
         """False: the columns are rows of a table."""
         return False
 
-    @property
-    def shape(self) -> tuple[int, int]:
+    @cached_property
+    def shape(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Control shape: the table's."""
         return self.module.num_embeddings, self.module.embedding_dim
 

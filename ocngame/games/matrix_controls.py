@@ -9,6 +9,7 @@ group; such columns are no outer products and are kept entry by entry.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -29,14 +30,14 @@ class _MatrixControl(NetworkControl):
 
     module: nn.Linear | Convolution
 
-    @property
+    @cached_property
     def trained(self) -> tuple[bool, bool]:
         """Whether the weight and the offset are controls (they exist and are not frozen)."""
         bias = self.module.bias
         return self.module.weight.requires_grad, bias is not None and bias.requires_grad
 
-    @property
-    def shape(self) -> tuple[int, int]:
+    @cached_property
+    def shape(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Control shape (o, i)."""
         weight, bias = self.trained
         outputs = self.module.weight.shape[0]

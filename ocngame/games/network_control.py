@@ -1,13 +1,15 @@
 r"""Controls of network stages: a layer's parameters as one matrix, and its columns.
 
-A control collects the trained parameters of a layer in a matrix of shape (o, i). Of every use the
-layer sees, it keeps what the derivative needs of the input (`factors`); from what a column gives
-back at the layer's output, `g = (dy/dh)' e`, it makes the control's columns (`columns`).
+A control collects the trained parameters of a layer in a matrix of shape (o, i). Which these are is
+read once: a control made before a layer is frozen or unfrozen must be made anew. Of every use the
+layer sees, a control keeps what the derivative needs of the input (`factors`); from what a column
+gives back at the layer's output, `g = (dy/dh)' e`, it makes the control's columns (`columns`).
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor, nn
 
@@ -38,7 +40,7 @@ class NetworkControl(ABC):
     def shape(self) -> tuple[int, int]:
         """Control shape (o, i)."""
 
-    @property
+    @cached_property
     def parameters(self) -> list[nn.Parameter]:
         """The parameters behind the control."""
         return [p for p in self.module.parameters(recurse=False) if p.requires_grad]

@@ -26,7 +26,7 @@ from ocngame.games.stage import Stage
 from ocngame.games.twins import Twin, installed
 from ocngame.linalg import Columns
 
-__all__ = ["Derivatives", "NetworkControl", "Rollout", "record_rollout"]
+__all__ = ["Derivatives", "NetworkControl", "Rollout", "record_rollout", "trained_controls"]
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,11 @@ class Rollout:
                     )
                 left.append(control.left(grad))
             start += len(uses)
-            result.append(control.columns(left[0] if len(left) == 1 else torch.cat(left, 2), kept))
+            joined = left[0] if len(left) == 1 else torch.cat(left, 2)
+            # Autocast leaves states in fewer bits than the controls have.
+            dtype = control.parameters[0].dtype
+            kept = kept.to(dtype) if kept.is_floating_point() else kept
+            result.append(control.columns(joined.to(dtype), kept))
         return result
 
 
@@ -168,11 +172,7 @@ def record_rollout(
         InvalidInputError: if a stage was not reached by the forward pass, or its state does not
             have the samples as first dimension.
     """
-    controls: dict[nn.Module, NetworkControl] = {}
-    for stage in stages:
-        layer = module.get_submodule(stage.operation)
-        if any(parameter.requires_grad for parameter in layer.parameters()):
-            controls.setdefault(layer, network_control(stage.operation, layer))
+    controls = {control.module: control for control in trained_controls(module, stages)}
     gate = StatisticsGate()
     seen: dict[nn.Module, tuple[list[Tensor], list[GradientEdge]]] = {
         layer: ([], []) for layer in controls
@@ -208,6 +208,24 @@ def record_rollout(
         gate,
         [parameter for parameter in others if parameter.requires_grad],
     )
+
+
+def trained_controls(module: nn.Module, stages: Sequence[Stage]) -> list[NetworkControl]:
+    """Give the controls of the stages that have parameters to train.
+
+    Args:
+        module: The network.
+        stages: Its stages with a control.
+
+    Returns:
+        One control per layer, in the order of its first stage.
+    """
+    controls: dict[nn.Module, NetworkControl] = {}
+    for stage in stages:
+        layer = module.get_submodule(stage.operation)
+        if layer not in controls and any(p.requires_grad for p in layer.parameters()):
+            controls[layer] = network_control(stage.operation, layer)
+    return list(controls.values())
 
 
 def _check_uses(stage: str, shapes: Sequence[torch.Size], output: Tensor) -> None:

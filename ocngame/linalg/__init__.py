@@ -1,5 +1,6 @@
 """Linear algebra shared by every layer: factored columns and symmetric factorisations."""
 
+from ocngame.linalg.blocks import block_gram, block_multiply, block_number
 from ocngame.linalg.columns import Columns
 from ocngame.linalg.dense_columns import DenseColumns
 from ocngame.linalg.outer_columns import OuterColumns
@@ -19,6 +20,9 @@ __all__ = [
     "DenseColumns",
     "OuterColumns",
     "RowColumns",
+    "block_gram",
+    "block_multiply",
+    "block_number",
     "count_negative",
     "damped_inverse",
     "left_product",

@@ -115,7 +115,7 @@ def test_a_step_falls_on_every_network(name):
     model, x = made(name, samples=24)
     y = torch.arange(24) % 3
     opt = OCNOpt(model)
-    infos = [opt.step(x, y) for _ in range(6)]
+    infos = [opt.step(x, y) for _ in range(10)]
     assert all(info.accepted for info in infos)
     assert infos[-1].loss < infos[0].loss
 

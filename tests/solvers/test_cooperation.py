@@ -9,7 +9,7 @@ import torch
 from networks import Inception, ResNet18
 from torch import Tensor, nn
 
-from ocngame.curvature import KroneckerCurvature, PairFactors
+from ocngame.curvature import ExactColumns, KroneckerCurvature, PairFactors
 from ocngame.errors import InvalidInputError
 from ocngame.games import GameGraph
 from ocngame.games.alignment import parallel_players
@@ -68,6 +68,7 @@ def test_a_step_moves_the_pair_by_the_joint_solve(last):
     before = copy.deepcopy(model)
     config = OCNOptConfig(
         curvature=KroneckerCurvature(decay=0.0),
+        columns=ExactColumns(),
         cooperation=Cooperation(alignment=FixedAlignment(last=last), decay=0.0),
         step=FixedStep(),
         damping=FixedDamping(damping=0.1),
@@ -77,7 +78,11 @@ def test_a_step_moves_the_pair_by_the_joint_solve(last):
     opt.step(x, y)
     plain = copy.deepcopy(before)
     alone = OCNOptConfig(
-        curvature=config.curvature, step=FixedStep(), damping=config.damping, gradient_decay=0.0
+        curvature=config.curvature,
+        columns=ExactColumns(),
+        step=FixedStep(),
+        damping=config.damping,
+        gradient_decay=0.0,
     )
     OCNOpt(plain, config=alone).step(x, y)
     rollout = record_rollout(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ocngame.curvature import DampingMetric, KroneckerCurvature
+from ocngame.curvature import DampingMetric, ExactColumns, KroneckerCurvature
 from ocngame.games import GameGraph
 from ocngame.games.replay import RandomState, replayed
 from ocngame.games.rollout import record_rollout
@@ -17,6 +17,7 @@ from ocngame.solvers.ocnopt import (
     FixedStep,
     Judge,
     LevenbergMarquardt,
+    ModelStep,
     OCNOpt,
     OCNOptConfig,
     Sweep,
@@ -120,7 +121,8 @@ def test_running_statistics_are_updated_once_a_step(judge):
 def test_a_judgement_compares_the_same_masks():
     """A step of almost no length promises almost nothing: other masks would change far more."""
     model, (x, y) = network(0.5), images(64)
-    opt = OCNOpt(model, lr=1e-9, config=OCNOptConfig(damping=LevenbergMarquardt()))
+    config = OCNOptConfig(step=ModelStep(), damping=LevenbergMarquardt())
+    opt = OCNOpt(model, lr=1e-9, config=config)
     ratios = [opt.step(x, y).ratio for _ in range(4)][1:]
     assert all(abs(ratio) < 100 for ratio in ratios)
 
@@ -141,6 +143,8 @@ def test_feedback_on_a_convolutional_network_keeps_its_promise(feedback):
         feedback=feedback,
         curvature=metric,
         gradient_decay=0.0,
+        step=ModelStep(),
+        columns=ExactColumns(),
         damping=LevenbergMarquardt(start=1.0, judge=Judge.SAME_BATCH),
     )
     opt = OCNOpt(model, config=config, lr=0.1)
@@ -211,6 +215,9 @@ def test_a_step_says_what_it_did_to_parameters_without_a_stage():
     torch.manual_seed(0)
     model = Positions().double()
     x = torch.randint(0, 11, (40, 5), generator=torch.Generator().manual_seed(1))
-    opt = OCNOpt(model, lr=1e-7, config=OCNOptConfig(fallback=FallbackRule(rate=100.0)))
+    config = OCNOptConfig(
+        step=ModelStep(), damping=LevenbergMarquardt(), fallback=FallbackRule(rate=100.0)
+    )
+    opt = OCNOpt(model, lr=1e-7, config=config)
     ratios = [opt.step(x, x[:, 0] % 2).ratio for _ in range(4)][1:]
     assert all(abs(ratio - 1) < 0.2 for ratio in ratios)

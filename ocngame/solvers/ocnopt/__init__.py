@@ -5,8 +5,11 @@ from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.cooperation import BanditAlignment, Cooperation, FixedAlignment
 from ocngame.solvers.ocnopt.damping import FixedDamping, Judge, LevenbergMarquardt
 from ocngame.solvers.ocnopt.fallback import FallbackRule
-from ocngame.solvers.ocnopt.optimizer import OCNOpt, StepInfo
+from ocngame.solvers.ocnopt.optimizer import OCNOpt
+from ocngame.solvers.ocnopt.report import StepInfo
+from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.solvers.ocnopt.steps import FixedStep, ModelStep
+from ocngame.solvers.ocnopt.trust_region import TrustRegionStep
 
 __all__ = [
     "BanditAlignment",
@@ -22,6 +25,8 @@ __all__ = [
     "ModelStep",
     "OCNOpt",
     "OCNOptConfig",
+    "Rhythm",
     "StepInfo",
     "Sweep",
+    "TrustRegionStep",
 ]

@@ -5,7 +5,8 @@ longer one. The two move as a pair by the joint Kronecker curvature with the blo
 (`ocngame.curvature.pair`) instead of each by its own block.
 
 Where the player sits is fixed, or an arm of a bandit. The reward of a step is the decrease D of the
-loss that was measured for it, in units of its running mean: `1 / (1 + exp(-D / mean |D|))`.
+loss in units of its running mean, `1 / (1 + exp(-D / mean |D|))`: the decrease that was measured
+for the step where it was judged, else the difference of the losses of two batches.
 """
 
 import math
@@ -176,7 +177,7 @@ class Cooperation:
         players: Sequence[tuple[int, tuple[int, ...]]],
         moves: list[Tensor],
         gradients: Sequence[Tensor],
-        columns: Sequence[Columns],
+        columns: Sequence[Columns] | None,
         damping: float,
         generator: torch.Generator,
     ) -> tuple[list[Tensor], CooperationState]:
@@ -187,7 +188,8 @@ class Cooperation:
             players: For every pair the number of its player's control and of those it can sit by.
             moves: Moves of all controls without cooperation.
             gradients: Gradients of all controls.
-            columns: Columns of all controls.
+            columns: Columns of all controls; None where they were not measured: the pairs then stay
+                where they sit and move by what they remember.
             damping: lambda.
             generator: Source of the bandit's draws.
 
@@ -196,11 +198,12 @@ class Cooperation:
         """
         moves, after = list(moves), []
         for pair, (player, places) in zip(state.pairs, players, strict=True):
-            place = self.alignment.choose(pair.weights, generator)
-            other = places[place]
-            pair = self._seen(pair, place, columns[player], columns[other])
-            kept = pair.factors[place]
-            after.append(pair)
+            now = pair
+            if columns is not None:
+                place = self.alignment.choose(pair.weights, generator)
+                now = self._seen(pair, place, columns[player], columns[places[place]])
+            after.append(now)
+            kept, other = now.factors[now.place], places[now.place]
             if kept is None:
                 continue
             u, v = gradients[player], gradients[other]

@@ -1,5 +1,6 @@
 """The cooperating players of one optimizer: which controls they own, and what they remember."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -46,13 +47,14 @@ class Team:
         self._operations = {stage.name: stage.operation for stage in game.control_stages}
         self._generator = generator
         self.state = settings.init(self.pairs)
+        self._last_loss = math.nan
 
     def move(
         self,
         controls: Sequence[NetworkControl],
         moves: list[Tensor],
         gradients: Sequence[Tensor],
-        columns: Sequence[Columns],
+        columns: Sequence[Columns] | None,
         damping: float,
     ) -> list[Tensor]:
         """Let the pairs move together.
@@ -61,7 +63,7 @@ class Team:
             controls: The controls of the network.
             moves: Moves of all controls without cooperation.
             gradients: Gradients of all controls.
-            columns: Columns of all controls.
+            columns: Columns of all controls, None where they were not measured.
             damping: lambda.
 
         Returns:
@@ -86,12 +88,16 @@ class Team:
         )
         return moves
 
-    def learn(self, decrease: float) -> None:
-        """Take in the measured decrease of the loss by the last step, NaN if it was not measured.
+    def learn(self, loss: float, decrease: float) -> None:
+        """Take in what the last step achieved.
 
         Args:
-            decrease: The decrease.
+            loss: Loss of this step's batch before the step.
+            decrease: Measured decrease of a loss by the last step, NaN if it was not measured.
         """
+        if math.isnan(decrease):
+            decrease = self._last_loss - loss
+        self._last_loss = loss
         self.state = self.settings.learned(self.state, decrease)
 
     def save(self) -> dict[str, Any]:
@@ -100,7 +106,7 @@ class Team:
         Returns:
             The state.
         """
-        return asdict(self.state)
+        return asdict(self.state) | {"last_loss": self._last_loss}
 
     def load(self, saved: dict[str, Any]) -> None:
         """Go on from a saved state.
@@ -113,3 +119,4 @@ class Team:
             for p in saved["pairs"]
         )
         self.state = CooperationState(pairs, saved["scale"])
+        self._last_loss = saved["last_loss"]
