@@ -38,7 +38,7 @@ class ScaleControl(NetworkControl):
         return False
 
     @cached_property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Control shape: one row per parameter, one column per channel."""
         parameters = self.parameters
         return len(parameters), parameters[0].numel()
@@ -124,7 +124,7 @@ class EmbeddingControl(NetworkControl):
         return False
 
     @cached_property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Control shape: the table's."""
         return self.module.num_embeddings, self.module.embedding_dim
 

@@ -36,7 +36,7 @@ class _MatrixControl(NetworkControl):
         return self.module.weight.requires_grad, bias is not None and bias.requires_grad
 
     @cached_property
-    def shape(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Control shape (o, i)."""
         weight, bias = self.trained
         outputs = self.module.weight.shape[0]

@@ -2,6 +2,7 @@
 
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.damping import FixedDamping, Judge, LevenbergMarquardt
+from ocngame.solvers.ocnopt.estimate import Estimate
 from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.optimizer import OCNOpt
 from ocngame.solvers.ocnopt.report import StepInfo
@@ -10,6 +11,7 @@ from ocngame.solvers.ocnopt.steps import FixedStep, ModelStep
 from ocngame.solvers.ocnopt.trust_region import TrustRegionStep
 
 __all__ = [
+    "Estimate",
     "FallbackRule",
     "Feedback",
     "FixedDamping",
