@@ -13,17 +13,15 @@ and cost more: inverting takes `sum_n o_n^3` instead of `o^3` operations.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from ocngame._checks import integer
 from ocngame.curvature.base import Curvature, State
-from ocngame.curvature.kronecker import KroneckerCurvature, split_damping
+from ocngame.curvature.kronecker import KroneckerCurvature
 from ocngame.curvature.operators import KroneckerOperator
-from ocngame.linalg import Columns, damped_inverse
+from ocngame.linalg import Columns
 
 __all__ = ["FictitiousPlayers"]
 
@@ -48,33 +46,22 @@ class FictitiousPlayers(Curvature):
         KroneckerCurvature(decay=self.decay)
 
     def init(self, shape: tuple[int, int], like: Tensor) -> State:
-        """Give factors of zeros and inverses of ones."""
-        return KroneckerCurvature(decay=self.decay).init(shape, like)
+        """Give factors of zeros, the output side with one block per player."""
+        rows = self.players(shape[0])[0].stop
+        left = like.new_zeros(len(self.players(shape[0])), rows, rows)
+        return self._whole.init(shape, like) | {"left": left, "left_inverse": left.clone()}
 
     def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the factors of a batch, of which the players see their own blocks."""
-        state = KroneckerCurvature(decay=self.decay).update(state, columns, gradient)
-        return state | {"left": self._own(state["left"])}
+        return self._whole.update(state, columns, gradient)
 
     def refresh(self, state: State, damping: Tensor | float) -> State:
-        """Invert the damped factors, player by player.
-
-        Returns:
-            The state with new inverses.
-        """
-        left_shift, right_shift = split_damping(state["left"], state["right"], damping)
-        blocks = [
-            damped_inverse(state["left"][rows, rows], left_shift)
-            for rows in self.players(state["left"].shape[0])
-        ]
-        return state | {
-            "left_inverse": torch.block_diag(*blocks),
-            "right_inverse": damped_inverse(state["right"], right_shift),
-        }
+        """Invert the damped factors, player by player."""
+        return self._whole.refresh(state, damping)
 
     def operator(self, state: State, damping: Tensor | float) -> KroneckerOperator:
         """Give the damped product with the cached inverses."""
-        return KroneckerCurvature(decay=self.decay).operator(state, damping)
+        return self._whole.operator(state, damping)
 
     def players(self, rows: int) -> list[slice]:
         """Deal out the rows of a control.
@@ -83,11 +70,11 @@ class FictitiousPlayers(Curvature):
             rows: Their number o.
 
         Returns:
-            The rows of each player, in order, of equal numbers as far as possible.
+            The rows of each player, in order: equal numbers, and what remains for the last.
         """
-        count = min(self.count, rows)
-        ends = [rows * n // count for n in range(count + 1)]
-        return [slice(a, b) for a, b in pairwise(ends)]
+        each = -(-rows // min(self.count, rows))
+        return [slice(start, min(start + each, rows)) for start in range(0, rows, each)]
 
-    def _own(self, left: Tensor) -> Tensor:
-        return torch.block_diag(*(left[rows, rows] for rows in self.players(left.shape[0])))
+    @property
+    def _whole(self) -> KroneckerCurvature:
+        return KroneckerCurvature(decay=self.decay)

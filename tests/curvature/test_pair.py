@@ -104,25 +104,35 @@ def split(columns: OuterColumns, rows: slice) -> OuterColumns:
 
 def test_fictitious_players_have_own_blocks_of_the_layer():
     z, _ = players()
-    rule = FictitiousPlayers(count=2, decay=0.0)
+    rule = FictitiousPlayers(count=3, decay=0.0)
     gradient = normal(3, 4)
     state = rule.refresh(rule.update(rule.init((3, 4), gradient), z, gradient), 0.1)
     operator = rule.operator(state, 0.1)
-    first, second = rule.players(3)
-    assert (first, second) == (slice(0, 1), slice(1, 3))
     full = operator.to_dense((3, 4), gradient)
-    assert not full[:4, 4:].any(), "players ignore each other"
     whole = KroneckerCurvature(decay=0.0)
     kept = whole.refresh(whole.update(whole.init((3, 4), gradient), z, gradient), 0.1)
     dense_whole = whole.operator(kept, 0.1).to_dense((3, 4), gradient)
-    torch.testing.assert_close(full[:4, :4], dense_whole[:4, :4])
-    torch.testing.assert_close(full[4:, 4:], dense_whole[4:, 4:])
+    for first in range(3):
+        for second in range(3):
+            rows, columns = slice(4 * first, 4 * first + 4), slice(4 * second, 4 * second + 4)
+            if first == second:
+                torch.testing.assert_close(full[rows, columns], dense_whole[rows, columns])
+            else:
+                assert dense_whole[rows, columns].any()
+                assert not full[rows, columns].any(), "players ignore each other"
     torch.testing.assert_close(operator.matmul(operator.solve(gradient)), gradient)
     alone = FictitiousPlayers(count=1, decay=0.0)
     one = alone.refresh(alone.update(alone.init((3, 4), gradient), z, gradient), 0.1)
     torch.testing.assert_close(
         alone.operator(one, 0.1).solve(gradient), whole.operator(kept, 0.1).solve(gradient)
     )
+    uneven = FictitiousPlayers(count=2)
+    assert uneven.players(3) == [slice(0, 2), slice(2, 3)]
+    assert FictitiousPlayers(count=9).players(2) == [slice(0, 1), slice(1, 2)]
+    two = uneven.refresh(uneven.update(uneven.init((3, 4), gradient), z, gradient), 0.1)
+    pair = uneven.operator(two, 0.1)
+    assert not pair.to_dense((3, 4), gradient)[:8, 8:].any()
+    torch.testing.assert_close(pair.matmul(pair.solve(gradient)), gradient)
 
 
 def test_cooperating_fictitious_players_are_the_whole_layer():

@@ -70,6 +70,18 @@ def test_the_guide_to_networks_runs(tmp_path, monkeypatch):
     assert (tmp_path / "game.png").exists()
 
 
+def test_the_guide_to_the_optimizer_runs():
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for example in blocks("docs/optimizer.md", "python"):
+            exec(compile(example, "docs/optimizer.md", "exec"), names)
+    assert names["info"].accepted
+    assert names["opt"].param_groups[0]["lr"] < 1e-6
+    with torch.no_grad():
+        after = names["opt"].loss(names["model"](names["x"]), names["y"])
+    assert float(after) < names["info"].loss
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(document):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())

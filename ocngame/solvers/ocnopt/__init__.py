@@ -4,6 +4,7 @@ from ocngame.solvers.ocnopt.bandit import Exp3
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.cooperation import BanditAlignment, Cooperation, FixedAlignment
 from ocngame.solvers.ocnopt.damping import FixedDamping, Judge, LevenbergMarquardt
+from ocngame.solvers.ocnopt.estimate import Estimate
 from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.optimizer import OCNOpt
 from ocngame.solvers.ocnopt.report import StepInfo
@@ -14,6 +15,7 @@ from ocngame.solvers.ocnopt.trust_region import TrustRegionStep
 __all__ = [
     "BanditAlignment",
     "Cooperation",
+    "Estimate",
     "Exp3",
     "FallbackRule",
     "Feedback",

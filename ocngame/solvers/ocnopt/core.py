@@ -22,7 +22,14 @@ from ocngame.solvers.ocnopt.directions import (
 )
 from ocngame.solvers.ocnopt.step_rule import Proposal, Situation, StepLimit
 
-__all__ = ["Derivatives", "SolverState", "StageState", "init_state", "propose_move"]
+__all__ = [
+    "Derivatives",
+    "SolverState",
+    "StageState",
+    "gradients_of",
+    "init_state",
+    "propose_move",
+]
 
 Cooperate = Callable[[list[Tensor], list[Tensor], Sequence[Columns] | None, float], list[Tensor]]
 
@@ -95,6 +102,23 @@ def init_state(config: OCNOptConfig, controls: Sequence[NetworkControl]) -> Solv
         for control in controls
     ]
     return SolverState(stages, damping=config.damping.initial)
+
+
+def gradients_of(controls: Sequence[NetworkControl]) -> list[Tensor]:
+    """Read the gradients of the controls from `.grad`; where there is none, it is zero.
+
+    Args:
+        controls: The controls of the stages.
+
+    Returns:
+        One gradient per stage, shape (o, i).
+    """
+    return [
+        control.join(
+            [torch.zeros_like(p) if p.grad is None else p.grad for p in control.parameters]
+        ).detach()
+        for control in controls
+    ]
 
 
 def propose_move(

@@ -20,8 +20,15 @@ from ocngame.games.rollout import trained_controls
 from ocngame.solvers.ocnopt import storage
 from ocngame.solvers.ocnopt.batch import Batch, BatchReader
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
-from ocngame.solvers.ocnopt.core import Derivatives, SolverState, init_state, propose_move
+from ocngame.solvers.ocnopt.core import (
+    Derivatives,
+    SolverState,
+    gradients_of,
+    init_state,
+    propose_move,
+)
 from ocngame.solvers.ocnopt.damping import Judge
+from ocngame.solvers.ocnopt.estimate import Estimate, estimate_work
 from ocngame.solvers.ocnopt.groups import Rates, make_groups
 from ocngame.solvers.ocnopt.moves import apply_moves, judged_ratio, move_others
 from ocngame.solvers.ocnopt.report import StepInfo
@@ -161,7 +168,7 @@ class OCNOpt(torch.optim.Optimizer):
         if self.team is not None:
             self.team.learn(own, -ratio * state.predicted)
         derivatives = Derivatives(
-            gradients=[control.join(_gradients(control)) for control in controls],
+            gradients=gradients_of(controls),
             columns=batch.columns,
             samples=batch.samples,
         )
@@ -203,12 +210,28 @@ class OCNOpt(torch.optim.Optimizer):
         )
 
     def _closure(self, x: Any, y: Tensor | None) -> Callable[[], Tensor]:
-        if callable(x) and not isinstance(x, Tensor):
+        if not isinstance(x, Tensor) and callable(x):
             closure: Any = x
             return closure
         if y is None:
             raise InvalidInputError("y: expected a target, got None")
         return lambda: self.loss(self.model(x), y)
+
+    def estimate(self, x: Any, y: Tensor | None = None) -> Estimate:
+        """Tell what training takes, before it starts.
+
+        Args:
+            x: Network input, or a closure that runs the model once and returns the loss.
+            y: Target of the input.
+
+        Returns:
+            Bytes of state and work of a step; nothing is changed.
+        """
+        controls = self._controls()
+        state = init_state(self.config, controls)
+        closure = self._closure(x, y)
+        uncovered = self.game.uncovered
+        return estimate_work(self._reader, state, controls, self._others, closure, uncovered)
 
     def state_dict(self) -> dict[str, Any]:
         """Give all that a later run needs to go on bitwise as this one would.
@@ -267,7 +290,3 @@ class OCNOpt(torch.optim.Optimizer):
         self.generator.set_state(batch.signs)
         _log.warning("step refused (%s); controls and state are unchanged", what)
         return StepInfo(loss=loss, accepted=False, damping=state.damping, refused=self._refused)
-
-
-def _gradients(control: NetworkControl) -> list[Tensor]:
-    return [torch.zeros_like(p) if p.grad is None else p.grad.detach() for p in control.parameters]

@@ -64,14 +64,14 @@ class TrustRegionStep(StepRule):
     uses_columns: ClassVar[bool] = True
     needs_last: ClassVar[bool] = True
 
-    fraction: float = 0.03
+    fraction: float = 0.02
     promise: float = 0.4
     ridge: float = 1.0
     memory: float = 0.8
     aim: float = 0.05
-    pace: float = 0.06
+    pace: float = 0.12
     least: float = 0.1
-    most: float = 4.0
+    most: float = 10.0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
