@@ -184,7 +184,7 @@ def _certify(
     slopes = run_pass(problem, expansion).slopes
     approximation = quadratic_game(expansion, slopes, problem.rule.slices)
     find = solve_by_costates if problem.costates else solve_by_values
-    certificate = find(approximation, problem.rule)[1]
+    certificate = find(approximation, problem.rule).certificate
     fault = judge(certificate, existence, Status.NO_MINIMUM, Status.SINGULAR_SYSTEM)
     codes[index] = fault.codes
     for name, part in parts.items():

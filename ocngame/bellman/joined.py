@@ -1,0 +1,307 @@
+r"""The recursion with everything of a stage in one matrix, for few games at a time.
+
+A quadratic function of z = (x, u, 1) is one matrix, and so is what the policies make of y = (x, 1):
+
+    Q^i = 1/2 z' H^i z,    y_next = F z,  F = [[A, B, c], [0, 0, 1]],    z = W y,  W = [[I, 0], [K, k], [0, 1]]
+
+    H^i_t = L^i_t + F' V^i_{t+1} F,     V^i_t = W' H^i_t W                    (values)
+    H^i_t = L^i_t + F' C^i_{t+1} F,     C^i_t = (rows x of H^i_t) W           (costates)
+
+with L the stage's costs; C has no row for the 1. The stage condition picks player i's own rows u of
+`H^i` as in `ocngame.bellman.stage_game`. A stage takes some twenty operations in the place of over
+a hundred; small games are made of nothing but calls. The players' matrices lie row by row side by
+side, shapes (..., n+1, N, n+1) for V and (..., n+m+1, N, n+m+1) for H, so that every product is
+one product of two matrices.
+
+Along a trajectory (`ocngame.bellman.curved`) the gradient lambda of the cost-to-go on the path is
+carried too, and bends the costs by the curvature of the dynamics.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ocngame.bellman.backward import backward_pass
+from ocngame.bellman.stage_game import StageCertificate, StageRule
+from ocngame.games.information import InformationStructure
+
+__all__ = ["JoinedGame", "JoinedPass", "joined_pass", "joins"]
+
+JOINING = {
+    InformationStructure.FEEDBACK,
+    InformationStructure.OPEN_LOOP,
+    InformationStructure.ZERO_SUM,
+    InformationStructure.COOPERATIVE,
+}
+
+
+def joins(rule: StageRule) -> bool:
+    """Say whether a rule's condition is one of own rows or of a weighted sum.
+
+    Args:
+        rule: Who moves, under which information.
+
+    Returns:
+        Whether `joined_pass` can solve it.
+    """
+    return rule.information in JOINING
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedGame:
+    """A game in joined matrices, at most one batch dimension in front.
+
+    Attributes:
+        moves: F, shape (..., T, n+1, n+m+1).
+        costs: L of the stages, shape (..., T, n+m+1, N, n+m+1).
+        terminal: V at stage T, shape (..., n+1, N, n+1).
+        state_size: State size n.
+        slopes: Gradients of the running costs on the path, shape (..., T, N, n+m), or None if no
+            path is followed.
+        bends: Second derivatives of the dynamics, shape (..., T, n+m+1, n, n+m+1), or None.
+    """
+
+    moves: Tensor
+    costs: Tensor
+    terminal: Tensor
+    state_size: int
+    slopes: Tensor | None = None
+    bends: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedPass:
+    """What the pass gives.
+
+    Attributes:
+        feedforward: k, shape (..., T, m).
+        feedback: K, shape (..., T, m, n).
+        values: V of the stages 0 .. T, shape (..., T+1, n+1, N, n+1); C in open loop, without the
+            last row.
+        certificate: Certificate of all stages, T the last dimension of the batch.
+        path: Gradients lambda of the stages 0 .. T on the path, shape (..., T+1, N, n), or None.
+        gradient: Gradients in the controls on the path, shape (..., T, N, m), or None.
+    """
+
+    feedforward: Tensor
+    feedback: Tensor
+    values: Tensor
+    certificate: StageCertificate
+    path: Tensor | None
+    gradient: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """V or C, shape (..., rows, N (n+1)), and lambda (..., N, n)."""
+
+    matrix: Tensor
+    slope: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Q:
+    """H, shape (..., (n+m+1) N, n+m+1), and the gradient on the path (..., N, n+m)."""
+
+    matrix: Tensor
+    slope: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What `solve` says of a stage: own rows, the same scaled, their LU factors, the gradient."""
+
+    rows: Tensor
+    scaled: Tensor
+    factors: Tensor
+    slope: Tensor | None
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What all stages share."""
+
+    n: int
+    m: int
+    players: int
+    costates: bool
+    own: Tensor | None
+    weights: Tensor | None
+    pick: Tensor
+    top: Tensor
+    bottom: Tensor
+    tiny: float
+
+    def evaluate(self, q: _Q, closed: Tensor) -> _Value:
+        """Give the value of playing the closed loop W, or the costate along it."""
+        n, z, y = self.n, self.n + self.m + 1, self.n + 1
+        slope = q.slope
+        if self.costates:
+            value = _times(q.matrix.narrow(-2, 0, n * self.players), closed)
+            value = value.view(*value.shape[:-2], n, self.players * y)
+            return _Value(value, None if slope is None else slope.narrow(-1, 0, n))
+        half = _times(q.matrix, closed)
+        half = half.view(*half.shape[:-2], z, self.players * y)
+        half = _half_of(closed.mT, half).unflatten(-1, (self.players, y))
+        value = (half + half.transpose(-3, -1)).flatten(-2)
+        if slope is not None:
+            slope = _times(slope, closed.narrow(-2, 0, z - 1).narrow(-1, 0, n))
+        return _Value(value, slope)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """One stage; the members are slices of a `JoinedGame`."""
+
+    frame: _Frame
+    move: Tensor
+    turned: Tensor
+    cost: Tensor
+    slope: Tensor | None
+    bend: Tensor | None
+
+    def expand(self, value: _Value) -> _Q:
+        """Expand Q, and the gradient on the path."""
+        frame, cost = self.frame, self.cost
+        z = frame.n + frame.m + 1
+        slope = None
+        if self.slope is not None and value.slope is not None:
+            slope = _plus(self.slope, value.slope, self.move[..., : frame.n, : z - 1])
+            if self.bend is not None:
+                cost = _bent(cost, value.slope, self.bend)
+        cost = cost.view(*cost.shape[:-3], z * frame.players, z)
+        along = _times(self.turned, value.matrix)
+        along = along.view(*along.shape[:-2], z * frame.players, frame.n + 1)
+        return _Q(_plus(cost, along, self.move), slope)
+
+    def solve(self, q: _Q) -> tuple[Tensor, _Found]:
+        """Solve the stage's condition, and give the closed loop W."""
+        frame = self.frame
+        if frame.own is not None:
+            rows = q.matrix.index_select(-2, frame.own)
+        else:
+            rows = q.matrix.unflatten(-2, (-1, frame.players))[..., frame.n : -1, :, :]
+            if frame.weights is not None:
+                rows = rows * frame.weights[..., None, :, None]
+            rows = rows.sum(-2)
+        system = rows.narrow(-1, frame.n, frame.m)
+        size = torch.linalg.vector_norm(system, torch.inf, -1, keepdim=True)
+        scaled = rows / size.detach().clamp_min(frame.tiny)
+        factors, order, _ = torch.linalg.lu_factor_ex(scaled.narrow(-1, frame.n, frame.m))
+        answer = torch.linalg.lu_solve(factors, order, scaled) @ frame.pick
+        closed = torch.cat([frame.top, answer, frame.bottom], dim=-2)
+        return closed, _Found(rows, scaled, factors.detach(), q.slope)
+
+
+def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
+    """Solve a game by values, or by costates in open loop.
+
+    Args:
+        game: The game.
+        rule: Who moves, under which information; one that `joins`.
+
+    Returns:
+        Policies, values and the certificate. Singular stages give numbers that are not finite.
+    """
+    frame = _frame(game, rule)
+    batch = game.moves.shape[:-3]
+    at = len(batch)
+    stages = zip(
+        game.moves.unbind(at),
+        game.moves.mT[..., :, : frame.n + (not frame.costates)].unbind(at),
+        game.costs.unbind(at),
+        _unbound(game.slopes, at, game),
+        _unbound(game.bends, at, game),
+        strict=True,
+    )
+    rows = frame.n if frame.costates else frame.n + 1
+    terminal = _Value(
+        game.terminal[..., :rows, :, :].flatten(-2),
+        None if game.slopes is None else game.terminal[..., -1, :, : frame.n],
+    )
+    found = backward_pass([_Stage(frame, *parts) for parts in stages], terminal, frame.evaluate)
+    answer = torch.stack(found.policies, dim=at)[..., frame.n : frame.n + frame.m, :]
+    values = torch.stack([value.matrix for value in found.values], dim=at)
+    path = gradient = None
+    if game.slopes is not None:
+        path = torch.stack([value.slope for value in found.values], dim=at)
+        gradient = torch.stack([part.slope for part in found.certificates], dim=at)
+        gradient = gradient[..., frame.n :]
+    return JoinedPass(
+        feedforward=answer[..., -1],
+        feedback=answer[..., :-1],
+        values=values.unflatten(-1, (frame.players, frame.n + 1)),
+        certificate=_certificate(frame, rule, found.certificates, at),
+        path=path,
+        gradient=gradient,
+    )
+
+
+def _certificate(
+    frame: _Frame, rule: StageRule, found: list[_Found], at: int
+) -> StageCertificate:
+    columns = slice(frame.n, frame.n + frame.m)
+    rows = torch.stack([part.rows for part in found], dim=at)[..., columns]
+    scaled = torch.stack([part.scaled for part in found], dim=at)[..., columns]
+    factors = torch.stack([part.factors for part in found], dim=at)
+    blocks, start = [], 0
+    for block in rule.slices if frame.own is not None else (slice(0, frame.m),):
+        stop = start + block.stop - block.start
+        blocks.append(rows[..., start:stop, block])
+        start = stop
+    pivots = factors.diagonal(dim1=-2, dim2=-1)
+    return StageCertificate(curvature=tuple(blocks), system=scaled, pivots=pivots)
+
+
+def _frame(game: JoinedGame, rule: StageRule) -> _Frame:
+    n, players = game.state_size, game.costs.shape[-2]
+    z = game.costs.shape[-1]
+    m, like = z - n - 1, game.costs
+    eye = torch.eye(z, dtype=like.dtype, device=like.device)
+    ends = torch.cat([eye[:, :n], eye[:, -1:]], dim=1)
+    own = None
+    if rule.information is not InformationStructure.COOPERATIVE:
+        own = (rule.own_rows + n * players).to(like.device)
+    batch = game.moves.shape[:-3]
+    return _Frame(
+        n=n,
+        m=m,
+        players=players,
+        costates=rule.information is InformationStructure.OPEN_LOOP,
+        own=own,
+        weights=None if rule.weights is None else rule.weights.to(like),
+        pick=-ends,
+        top=ends[:n].expand(*batch, n, n + 1),
+        bottom=ends[-1:].expand(*batch, 1, n + 1),
+        tiny=torch.finfo(like.dtype).tiny,
+    )
+
+
+def _unbound(part: Tensor | None, at: int, game: JoinedGame) -> tuple:
+    return (None,) * game.moves.shape[at] if part is None else part.unbind(at)
+
+
+def _times(one: Tensor, other: Tensor) -> Tensor:
+    return torch.mm(one, other) if one.ndim == 2 else torch.bmm(one, other)
+
+
+def _plus(term: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """Give `term + one @ other`."""
+    add: Callable = torch.addmm if one.ndim == 2 else torch.baddbmm
+    return add(term, one, other)
+
+
+def _half_of(one: Tensor, other: Tensor) -> Tensor:
+    """Give `one @ other / 2`."""
+    blank = other.new_zeros(())
+    add: Callable = torch.addmm if one.ndim == 2 else torch.baddbmm
+    return add(blank, one, other, beta=0, alpha=0.5)
+
+
+def _bent(cost: Tensor, slope: Tensor, bend: Tensor) -> Tensor:
+    """Add the curvature of the dynamics, weighted with lambda, to the costs."""
+    if cost.ndim == 3:
+        return torch.baddbmm(cost, slope.expand(len(cost), -1, -1), bend)
+    return cost + slope.unsqueeze(1) @ bend

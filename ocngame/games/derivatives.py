@@ -1,0 +1,185 @@
+r"""Values, gradients and Hessians of a vector function at many points, by reverse mode.
+
+Outputs that share no input are differentiated together, and so are inputs that never meet in one
+output (Curtis, Powell & Reid, 1974). With groups g of outputs, colours c of inputs, and the sums
+
+    y_g = sum_{k in g} y_k,      d_gc = sum of the unit vectors of the inputs of colour c
+
+the gradient of `y_g` has the rows of all k in g side by side, and its derivative along `d_gc` the
+second derivatives with the one input of colour c that k depends on. A function of many bodies that
+move on their own thus costs what one body costs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ocngame.games.dependence import dependence
+
+__all__ = ["Derivatives", "Plan", "derivatives", "plan"]
+
+VectorFunction = Callable[..., Tensor]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """How a function of d inputs and k outputs is differentiated.
+
+    Attributes:
+        pattern: Which output may depend on which input, shape (k, d).
+        seeds: Which outputs are in which group, zeros and ones of shape (G, k).
+        group: Each output's group, shape (k,).
+        directions: The vectors d_gc, shape (C, G, d).
+        colour: Colour of each input in each group, shape (G, d); C where no output of the group
+            depends on it.
+    """
+
+    pattern: Tensor
+    seeds: Tensor
+    group: Tensor
+    directions: Tensor
+    colour: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derivatives:
+    """What a function of d inputs and k outputs gives at S points.
+
+    Attributes:
+        value: Shape (S, k).
+        slope: Gradients, shape (S, k, d).
+        curve: Symmetric Hessians, shape (S, k, d, d), or None if they were not wanted.
+    """
+
+    value: Tensor
+    slope: Tensor
+    curve: Tensor | None
+
+
+def plan(function: VectorFunction, z: Tensor, *rest: Tensor) -> Plan:
+    """Find out how to differentiate a function.
+
+    Args:
+        function: From a vector (d,) and further arguments to a vector (k,).
+        z: A vector of the argument's shape and dtype.
+        rest: Further arguments.
+
+    Returns:
+        The plan.
+    """
+    pattern = dependence(function, z, *rest).cpu()
+    group = _colours(_meet(pattern))
+    count = int(group.max()) + 1 if len(group) else 0
+    seeds = torch.nn.functional.one_hot(group, count).mT
+    colour = torch.zeros(count, pattern.shape[1], dtype=torch.int64)
+    for g in range(count):
+        mine = pattern[group == g]
+        colour[g] = _colours(_meet(mine.mT))
+        colour[g, ~mine.any(0)] = -1
+    colours = int(colour.max()) + 1 if colour.numel() else 0
+    colour = torch.where(colour < 0, colours, colour)
+    directions = torch.nn.functional.one_hot(colour, colours + 1)[..., :-1].movedim(-1, 0)
+    return Plan(
+        pattern=pattern.to(z.device),
+        seeds=seeds.to(z),
+        group=group.to(z.device),
+        directions=directions.to(z).contiguous(),
+        colour=colour.to(z.device),
+    )
+
+
+def derivatives(
+    function: VectorFunction, plan: Plan, z: Tensor, *rest: Tensor, second: bool = True
+) -> Derivatives:
+    """Differentiate a function at many points.
+
+    Args:
+        function: From a vector (d,) and scalars to a vector (k,).
+        plan: Its plan.
+        z: Points, shape (S, d).
+        rest: Further arguments, shapes (S,).
+        second: Whether Hessians are wanted.
+
+    Returns:
+        The derivatives; gradients flow through them if they are enabled.
+    """
+    tracked = torch.is_grad_enabled()
+    groups, (count, size) = len(plan.seeds), z.shape
+    outputs = len(plan.group)
+    with torch.enable_grad():
+        copies = z.expand(groups, count, size)
+        copies = copies.clone() if tracked and z.requires_grad else copies.clone().detach()
+        if not copies.requires_grad:
+            copies.requires_grad_()
+        again = [part.expand(groups, count).reshape(-1) for part in rest]
+        value = torch.vmap(function)(copies.reshape(-1, size), *again)
+        value = value.unflatten(0, (groups, count))
+        keep = second or tracked
+        steep = _backward(value, copies, plan.seeds.unsqueeze(1).expand_as(value), keep)
+        bent = None
+        if second:
+            bent = _along(steep, copies, plan.directions, tracked)
+    if not tracked:
+        value, steep = value.detach(), steep.detach()
+    slope = steep.index_select(0, plan.group) * plan.pattern.unsqueeze(1)
+    curve = None
+    if bent is not None:
+        curve = _spread(bent, plan)
+    return Derivatives(
+        value=value[0],
+        slope=slope.transpose(0, 1),
+        curve=None if curve is None else curve.reshape(count, outputs, size, size),
+    )
+
+
+def _backward(value: Tensor, inputs: Tensor, seeds: Tensor, keep: bool) -> Tensor:
+    if not value.requires_grad:
+        return torch.zeros_like(inputs)
+    (slope,) = torch.autograd.grad(
+        value, inputs, seeds, create_graph=keep, allow_unused=True, materialize_grads=True
+    )
+    return slope
+
+
+def _along(steep: Tensor, inputs: Tensor, directions: Tensor, keep: bool) -> Tensor:
+    """Differentiate the groups' gradients along the directions, shape (C, G, S, d)."""
+    if not steep.requires_grad or not len(directions):
+        return inputs.new_zeros(len(directions), *inputs.shape)
+    seeds = directions.unsqueeze(2).expand(-1, *inputs.shape)
+    (bent,) = torch.autograd.grad(
+        steep,
+        inputs,
+        seeds,
+        is_grads_batched=True,
+        create_graph=keep,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return bent
+
+
+def _spread(bent: Tensor, plan: Plan) -> Tensor:
+    """Put compressed second derivatives (C, G, S, d) in their places, (S, k, d, d)."""
+    bent = torch.cat([bent, torch.zeros_like(bent[:1])])
+    places = plan.colour[plan.group]
+    groups = plan.group.unsqueeze(-1).expand_as(places)
+    full = bent[places, groups].permute(2, 0, 1, 3)
+    mask = plan.pattern.unsqueeze(-1) & plan.pattern.unsqueeze(-2)
+    return full * mask
+
+
+def _meet(pattern: Tensor) -> Tensor:
+    """Say which rows share a column."""
+    wide = pattern.to(torch.float32)
+    return wide @ wide.mT > 0
+
+
+def _colours(meet: Tensor) -> Tensor:
+    """Colour items greedily so that no two that meet have the same colour."""
+    colours: list[int] = []
+    for k, row in enumerate(meet.tolist()):
+        taken = {colours[j] for j in range(k) if row[j]}
+        colours.append(next(c for c in range(k + 1) if c not in taken))
+    return torch.tensor(colours, dtype=torch.int64)
