@@ -92,6 +92,26 @@ class JoinedPass:
     path: Tensor | None
     gradient: Tensor | None
 
+    def batched(self) -> "JoinedPass":
+        """Put a batch dimension of one in front.
+
+        Returns:
+            The same pass.
+        """
+        certificate = self.certificate
+        return JoinedPass(
+            feedforward=self.feedforward.unsqueeze(0),
+            feedback=self.feedback.unsqueeze(0),
+            values=self.values.unsqueeze(0),
+            certificate=StageCertificate(
+                curvature=tuple(block.unsqueeze(0) for block in certificate.curvature),
+                system=certificate.system.unsqueeze(0),
+                pivots=certificate.pivots.unsqueeze(0),
+            ),
+            path=None if self.path is None else self.path.unsqueeze(0),
+            gradient=None if self.gradient is None else self.gradient.unsqueeze(0),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Value:

@@ -10,6 +10,8 @@ what is linearised is what is rolled out.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from ocngame._tensor_checks import finite, shaped
 from ocngame.errors import InvalidInputError
 from ocngame.games.constraints import Constraint
 from ocngame.games.control_slices import check_slices
+from ocngame.games.derivatives import Plan
 from ocngame.games.expansion import Expansion
 
 __all__ = ["NonlinearGame"]
@@ -82,6 +85,16 @@ class NonlinearGame:
                     f"constraints[{k}].players: expected players in 0..{len(slices) - 1}, "
                     f"got {strangers[0]}"
                 )
+
+    @cached_property
+    def plans(self) -> dict[Any, Plan]:
+        """How each function is differentiated, as found out at its first use."""
+        return {}
+
+    @cached_property
+    def _teams(self) -> dict[tuple[float, ...], "NonlinearGame"]:
+        """Teams made before, so that they need not be looked at again."""
+        return {}
 
     @property
     def control_size(self) -> int:
@@ -206,8 +219,10 @@ class NonlinearGame:
             terms = zip(share, self.terminal_costs, strict=True)
             return torch.stack([w * cost(x) for w, cost in terms]).sum()
 
-        own = self.expansion
-        return replace(
+        own, key = self.expansion, tuple(share)
+        if key in self._teams:
+            return self._teams[key]
+        self._teams[key] = replace(
             self,
             running_costs=(running,),
             terminal_costs=(terminal,),
@@ -215,6 +230,7 @@ class NonlinearGame:
             constraints=tuple(replace(c, players=(0,)) for c in self.constraints),
             expansion=None if own is None else lambda xs, us: own(xs, us).team(share),
         )
+        return self._teams[key]
 
     def check(self, x0: Tensor) -> None:
         """Call every function once and require what it must return.

@@ -11,9 +11,14 @@ from ocngame.bellman.trajectory import play_nonlinear
 from ocngame.errors import ConvergenceError, InvalidInputError
 from ocngame.games import InformationStructure, NonlinearGame
 from ocngame.games.expansion import Multipliers, expand
-from ocngame.solvers.lq.existence import ExistenceRule, LQCertificate, judge
-from ocngame.solvers.lq.feedback import solve_by_values
-from ocngame.solvers.lq.open_loop import solve_by_costates
+from ocngame.solvers.lq.existence import (
+    ExistenceRule,
+    LQCertificate,
+    judge,
+    judged_on,
+    own_scale,
+)
+from ocngame.solvers.lq.open_loop import convexity
 from ocngame.solvers.lq.status import Status, status_of
 from ocngame.solvers.nonlinear.augmented import Constrained, iterate_constrained
 from ocngame.solvers.nonlinear.iterate import Outcome, iterate
@@ -167,29 +172,41 @@ def _certify(
 ) -> tuple[Point, Tensor, LQCertificate]:
     """Ask stationary elements for their second-order condition, with the true Hessians."""
     point, codes = outcome.point, outcome.codes.clone()
-    T, D, m = problem.game.horizon, len(problem.rule.slices), problem.game.control_size
-    blank = point.us.new_full((len(codes), D, T), torch.nan)
-    parts = {
-        "own_curvature": blank,
-        "curvature_scale": blank.clone(),
-        "pivot": blank[:, 0].clone(),
-        "system": point.us.new_full((len(codes), T, m, m), torch.nan),
-    }
-    index = (codes == 0).nonzero().squeeze(-1)
+    evidence = point.evidence
+    stationary = codes == 0
+    certificate = LQCertificate(
+        own_curvature=_known(evidence.own_curvature, stationary),
+        curvature_scale=_known(evidence.curvature_scale, stationary),
+        pivot=_known(evidence.pivot, stationary),
+        system=_known(evidence.system, stationary),
+    )
+    index = stationary.nonzero().squeeze(-1)
     if not len(index):
-        return point, codes, LQCertificate(**parts)
-    y = None if report is None else report.multipliers.take(index)
-    xs, us = point.xs[index], point.us[index]
-    expansion = expand(problem.game, xs, us, multipliers=y)
-    slopes = run_pass(problem, expansion).slopes
-    approximation = quadratic_game(expansion, slopes, problem.rule.slices)
-    find = solve_by_costates if problem.costates else solve_by_values
-    certificate = find(approximation, problem.rule).certificate
+        return point, codes, certificate
+    if problem.costates or not problem.dynamics_hessian or report is not None:
+        y = None if report is None else report.multipliers.take(index)
+        found = _true_evidence(problem, point.xs[index], point.us[index], y)
+        for name in ("own_curvature", "curvature_scale", "pivot", "system"):
+            getattr(certificate, name)[index] = getattr(found, name)
     fault = judge(certificate, existence, Status.NO_MINIMUM, Status.SINGULAR_SYSTEM)
-    codes[index] = fault.codes
-    for name, part in parts.items():
-        part[index] = getattr(certificate, name)
-    return point, codes, LQCertificate(**parts)
+    codes[index] = fault.codes[index]
+    return point, codes, certificate
+
+
+def _true_evidence(
+    problem: Problem, xs: Tensor, us: Tensor, multipliers: Multipliers | None
+) -> LQCertificate:
+    """Examine points where what the iteration saw is not what the condition is about."""
+    expansion = expand(problem.game, xs, us, multipliers=multipliers)
+    found = run_pass(problem, expansion)
+    slices = problem.rule.slices
+    approximation = quadratic_game(expansion, found.path.transpose(1, 2), slices)
+    boundary = judged_on(found.certificate, own_scale(approximation, list(enumerate(slices))))
+    return convexity(approximation, boundary) if problem.costates else boundary
+
+
+def _known(part: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask.reshape(-1, *(1,) * (part.ndim - 1)), part, torch.nan)
 
 
 def _report(report: Constrained, batch: torch.Size) -> ConstraintReport:
