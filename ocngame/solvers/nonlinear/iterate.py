@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ocngame.bellman.trajectory import follow
 from ocngame.games.expansion import Multipliers
 from ocngame.solvers.lq.status import Status, code_of
 from ocngame.solvers.nonlinear.mixing import History
@@ -150,7 +149,7 @@ def _remember(
     """Add the full points' targets to the history; say where there is something to mix."""
     full = here.full.nonzero().squeeze(-1)
     part = here.take(full)
-    xs, us = follow(problem.game, part.xs, part.us, part.step, torch.ones_like(part.merit))
+    xs, us = part.target
     sound = torch.isfinite(xs).flatten(1).all(-1)
     full, part, xs, us = full[sound], part.take(sound.nonzero().squeeze(-1)), xs[sound], us[sound]
     history = history.extended(index[full], part.k, xs, us)

@@ -22,6 +22,7 @@ from torch import Tensor
 from ocngame.bellman import AffinePolicy, StageRule
 from ocngame.bellman.joined import JoinedPass, joined_pass
 from ocngame.bellman.joining import join_path
+from ocngame.bellman.trajectory import linear_sweep
 from ocngame.games import InformationStructure, NonlinearGame
 from ocngame.games.expansion import (
     Expansion,
@@ -139,6 +140,16 @@ class Point:
     def step(self) -> AffinePolicy:
         """The step as policies."""
         return AffinePolicy(feedforward=self.k, feedback=self.K)
+
+    @property
+    def target(self) -> tuple[Tensor, Tensor]:
+        """States and controls to which the full step leads to first order."""
+        n = self.xs.shape[-1]
+        A, B = self.f_z[..., :n], self.f_z[..., n:]
+        drift = (B @ self.k.unsqueeze(-1)).squeeze(-1)
+        away = linear_sweep(A + B @ self.K, drift)
+        answer = (self.K @ away[:, :-1].unsqueeze(-1)).squeeze(-1)
+        return self.xs + away, self.us + self.k + answer
 
     @property
     def evidence(self) -> LQCertificate:
