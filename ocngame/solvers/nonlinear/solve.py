@@ -7,7 +7,7 @@ from ocngame._checks import one_of
 from ocngame._tensor_checks import finite, shaped
 from ocngame.bellman import AffinePolicy, StageRule, constant_policies
 from ocngame.bellman.curved import quadratic_game
-from ocngame.bellman.trajectory import play_nonlinear
+from ocngame.bellman.trajectory import follow, play_nonlinear
 from ocngame.errors import ConvergenceError, InvalidInputError
 from ocngame.games import InformationStructure, NonlinearGame
 from ocngame.games.expansion import Multipliers, expand
@@ -22,6 +22,7 @@ from ocngame.solvers.lq.open_loop import convexity
 from ocngame.solvers.lq.status import Status, status_of
 from ocngame.solvers.nonlinear.augmented import Constrained, iterate_constrained
 from ocngame.solvers.nonlinear.iterate import Outcome, iterate
+from ocngame.solvers.nonlinear.mixing import Secants
 from ocngame.solvers.nonlinear.options import IterationOptions
 from ocngame.solvers.nonlinear.point import Point, Problem, run_pass
 from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Start
@@ -82,8 +83,7 @@ def solve_nonlinear(
     game.check(x0)
     begin = _begin(game, x0, initial)
     batch = torch.broadcast_shapes(x0.shape[:-1], begin.policies.feedforward.shape[:-2])
-    xs, us = play_nonlinear(game, begin.policies, x0.expand(*batch, game.state_size))
-    xs, us = xs.reshape(-1, *xs.shape[-2:]), us.reshape(-1, *us.shape[-2:])
+    xs, us = _first_path(game, begin, x0.expand(*batch, game.state_size))
     report = None
     if game.constraints:
         y = None if begin.multipliers is None else begin.multipliers.flat(batch)
@@ -91,7 +91,12 @@ def solve_nonlinear(
         outcome = report.outcome
     else:
         outcome = iterate(
-            problem, xs, us, tolerance=options.tolerance, max_iterations=options.max_iterations
+            problem,
+            xs,
+            us,
+            tolerance=options.tolerance,
+            max_iterations=options.max_iterations,
+            secants=_secants(begin, batch),
         )
     point, codes, certificate = _certify(problem, outcome, report, existence)
     if raise_on_failure:
@@ -113,6 +118,8 @@ def solve_nonlinear(
         iterations=_shaped(outcome.iterations, batch),
         constraints=None if report is None else _report(report, batch),
         weights=weights,
+        f_z=_shaped(point.f_z, batch),
+        secants=outcome.secants,
     )
 
 
@@ -165,6 +172,36 @@ def _begin(
     finite("initial", initial.policies.feedforward)
     finite("initial", initial.policies.feedback)
     return initial
+
+
+def _first_path(game: NonlinearGame, begin: Start, x0: Tensor) -> tuple[Tensor, Tensor]:
+    """Play the first policies, with one batch dimension in front of states and controls."""
+    path, batch = begin.path, x0.shape[:-1]
+    if path is None:
+        xs, us = play_nonlinear(game, begin.policies, x0)
+        return xs.reshape(-1, *xs.shape[-2:]), us.reshape(-1, *us.shape[-2:])
+
+    def flat(part: Tensor, rank: int) -> Tensor:
+        kept = part.shape[part.ndim - rank :]
+        return part.expand(*batch, *kept).reshape(-1, *kept)
+
+    states, controls = flat(path.states, 2), flat(path.controls, 2)
+    feedback = flat(begin.policies.feedback, 3)
+    # `follow` starts from the first state that it is given, and answers to the others.
+    moved = torch.cat([x0.reshape(-1, 1, game.state_size), states[:, 1:]], dim=1)
+    away = (feedback[:, :1] @ (moved - states)[:, :1].unsqueeze(-1)).squeeze(-1)
+    policies = AffinePolicy(feedforward=torch.zeros_like(controls), feedback=feedback)
+    start = torch.cat([controls[:, :1] + away, controls[:, 1:]], dim=1)
+    return follow(game, moved, start, policies, torch.ones_like(moved[:, 0, 0]), flat(path.f_z, 3))
+
+
+def _secants(begin: Start, batch: torch.Size) -> Secants | None:
+    """Give the secants of a start for every element, if it was one solution or as many."""
+    secants, count = begin.secants, batch.numel()
+    if secants is None or len(secants.k) not in {1, count}:
+        return None
+    parts = {name: getattr(secants, name) for name in ("k", "xs", "us", "used")}
+    return Secants(**{k: v.expand(count, *v.shape[1:]).clone() for k, v in parts.items()})
 
 
 def _certify(
