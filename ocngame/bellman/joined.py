@@ -19,6 +19,7 @@ carried too, and bends the costs by the curvature of the dynamics.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -113,30 +114,38 @@ class JoinedPass:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(NamedTuple):
     """V or C, shape (..., rows, N (n+1)), and lambda (..., N, n)."""
 
     matrix: Tensor
     slope: Tensor | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Q:
+class _Q(NamedTuple):
     """H, shape (..., (n+m+1) N, n+m+1), and the gradient on the path (..., N, n+m)."""
 
     matrix: Tensor
     slope: Tensor | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     """What `solve` says of a stage: own rows, the same scaled, their LU factors, the gradient."""
 
     rows: Tensor
     scaled: Tensor
     factors: Tensor
     slope: Tensor | None
+
+
+class _Shapes(NamedTuple):
+    """Views of the products, with the batch in front."""
+
+    tall: tuple[int, ...]
+    wide: tuple[int, ...]
+    value: tuple[int, ...]
+    square: tuple[int, ...]
+    costate: tuple[int, ...]
+    along: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -152,27 +161,28 @@ class _Frame:
     pick: Tensor
     top: Tensor
     bottom: Tensor
+    blank: Tensor
     tiny: float
+    shapes: _Shapes
+    times: Callable[..., Tensor]
+    plus: Callable[..., Tensor]
 
     def evaluate(self, q: _Q, closed: Tensor) -> _Value:
         """Give the value of playing the closed loop W, or the costate along it."""
-        n, z, y = self.n, self.n + self.m + 1, self.n + 1
-        slope = q.slope
+        n, slope = self.n, q.slope
         if self.costates:
-            value = _times(q.matrix.narrow(-2, 0, n * self.players), closed)
-            value = value.view(*value.shape[:-2], n, self.players * y)
-            return _Value(value, None if slope is None else slope.narrow(-1, 0, n))
-        half = _times(q.matrix, closed)
-        half = half.view(*half.shape[:-2], z, self.players * y)
-        half = _half_of(closed.mT, half).unflatten(-1, (self.players, y))
-        value = (half + half.transpose(-3, -1)).flatten(-2)
+            value = self.times(q.matrix.narrow(-2, 0, n * self.players), closed)
+            slope = None if slope is None else slope.narrow(-1, 0, n)
+            return _Value(value.view(self.shapes.costate), slope)
+        half = self.times(q.matrix, closed).view(self.shapes.wide)
+        half = self.plus(self.blank, closed.mT, half, beta=0, alpha=0.5).view(self.shapes.square)
+        value = (half + half.transpose(-3, -1)).view(self.shapes.value)
         if slope is not None:
-            slope = _times(slope, closed.narrow(-2, 0, z - 1).narrow(-1, 0, n))
+            slope = self.times(slope, closed.narrow(-2, 0, n + self.m).narrow(-1, 0, n))
         return _Value(value, slope)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stage:
+class _Stage(NamedTuple):
     """One stage; the members are slices of a `JoinedGame`."""
 
     frame: _Frame
@@ -180,21 +190,18 @@ class _Stage:
     turned: Tensor
     cost: Tensor
     slope: Tensor | None
+    jacobian: Tensor | None
     bend: Tensor | None
 
     def expand(self, value: _Value) -> _Q:
         """Expand Q, and the gradient on the path."""
-        frame, cost = self.frame, self.cost
-        z = frame.n + frame.m + 1
-        slope = None
-        if self.slope is not None and value.slope is not None:
-            slope = _plus(self.slope, value.slope, self.move[..., : frame.n, : z - 1])
+        frame, cost, slope = self.frame, self.cost, None
+        if self.slope is not None:
+            slope = frame.plus(self.slope, value.slope, self.jacobian)
             if self.bend is not None:
                 cost = _bent(cost, value.slope, self.bend)
-        cost = cost.view(*cost.shape[:-3], z * frame.players, z)
-        along = _times(self.turned, value.matrix)
-        along = along.view(*along.shape[:-2], z * frame.players, frame.n + 1)
-        return _Q(_plus(cost, along, self.move), slope)
+        along = frame.times(self.turned, value.matrix).view(frame.shapes.along)
+        return _Q(frame.plus(cost.view(frame.shapes.tall), along, self.move), slope)
 
     def solve(self, q: _Q) -> tuple[Tensor, _Found]:
         """Solve the stage's condition, and give the closed loop W."""
@@ -207,12 +214,12 @@ class _Stage:
                 rows = rows * frame.weights[..., None, :, None]
             rows = rows.sum(-2)
         system = rows.narrow(-1, frame.n, frame.m)
-        size = torch.linalg.vector_norm(system, torch.inf, -1, keepdim=True)
-        scaled = rows / size.detach().clamp_min(frame.tiny)
+        size = torch.linalg.vector_norm(system.detach(), torch.inf, -1, keepdim=True)
+        scaled = rows / size.clamp_min(frame.tiny)
         factors, order, _ = torch.linalg.lu_factor_ex(scaled.narrow(-1, frame.n, frame.m))
-        answer = torch.linalg.lu_solve(factors, order, scaled) @ frame.pick
+        answer = torch.matmul(torch.linalg.lu_solve(factors, order, scaled), frame.pick)
         closed = torch.cat([frame.top, answer, frame.bottom], dim=-2)
-        return closed, _Found(rows, scaled, factors.detach(), q.slope)
+        return closed, _Found(rows, scaled, factors, q.slope)
 
 
 def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
@@ -233,6 +240,7 @@ def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
         game.moves.mT[..., :, : frame.n + (not frame.costates)].unbind(at),
         game.costs.unbind(at),
         _unbound(game.slopes, at, game),
+        game.moves[..., : frame.n, : frame.n + frame.m].unbind(at),
         _unbound(game.bends, at, game),
         strict=True,
     )
@@ -265,7 +273,7 @@ def _certificate(
     columns = slice(frame.n, frame.n + frame.m)
     rows = torch.stack([part.rows for part in found], dim=at)[..., columns]
     scaled = torch.stack([part.scaled for part in found], dim=at)[..., columns]
-    factors = torch.stack([part.factors for part in found], dim=at)
+    factors = torch.stack([part.factors for part in found], dim=at).detach()
     blocks, start = [], 0
     for block in rule.slices if frame.own is not None else (slice(0, frame.m),):
         stop = start + block.stop - block.start
@@ -284,7 +292,15 @@ def _frame(game: JoinedGame, rule: StageRule) -> _Frame:
     own = None
     if rule.information is not InformationStructure.COOPERATIVE:
         own = (rule.own_rows + n * players).to(like.device)
-    batch = game.moves.shape[:-3]
+    batch, y = game.moves.shape[:-3], n + 1
+    shapes = _Shapes(
+        tall=(*batch, z * players, z),
+        wide=(*batch, z, players * y),
+        value=(*batch, y, players * y),
+        square=(*batch, y, players, y),
+        costate=(*batch, n, players * y),
+        along=(*batch, z * players, y),
+    )
     return _Frame(
         n=n,
         m=m,
@@ -293,31 +309,18 @@ def _frame(game: JoinedGame, rule: StageRule) -> _Frame:
         own=own,
         weights=None if rule.weights is None else rule.weights.to(like),
         pick=-ends,
-        top=ends[:n].expand(*batch, n, n + 1),
-        bottom=ends[-1:].expand(*batch, 1, n + 1),
+        top=ends[:n].expand(*batch, n, y),
+        bottom=ends[-1:].expand(*batch, 1, y),
+        blank=like.new_zeros(()),
         tiny=torch.finfo(like.dtype).tiny,
+        shapes=shapes,
+        times=torch.bmm if batch else torch.mm,
+        plus=torch.baddbmm if batch else torch.addmm,
     )
 
 
 def _unbound(part: Tensor | None, at: int, game: JoinedGame) -> tuple:
     return (None,) * game.moves.shape[at] if part is None else part.unbind(at)
-
-
-def _times(one: Tensor, other: Tensor) -> Tensor:
-    return torch.mm(one, other) if one.ndim == 2 else torch.bmm(one, other)
-
-
-def _plus(term: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """Give `term + one @ other`."""
-    add: Callable = torch.addmm if one.ndim == 2 else torch.baddbmm
-    return add(term, one, other)
-
-
-def _half_of(one: Tensor, other: Tensor) -> Tensor:
-    """Give `one @ other / 2`."""
-    blank = other.new_zeros(())
-    add: Callable = torch.addmm if one.ndim == 2 else torch.baddbmm
-    return add(blank, one, other, beta=0, alpha=0.5)
 
 
 def _bent(cost: Tensor, slope: Tensor, bend: Tensor) -> Tensor:

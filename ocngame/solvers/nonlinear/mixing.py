@@ -20,7 +20,8 @@ from torch import Tensor
 __all__ = ["History", "Secants"]
 
 DEPTH = 10
-RIDGE = 1e-12
+BEND = 1.0
+NOISE = 1e3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +58,12 @@ class Secants:
             used=torch.zeros(len(us), DEPTH, dtype=torch.bool, device=us.device),
         )
 
-    def weights(self, k: Tensor) -> Tensor:
+    def weights(self, k: Tensor, unit: Tensor) -> Tensor:
         """Fit steps by secants.
 
         Args:
             k: Steps, shape (B, T, m).
+            unit: Norm of a large step, shape (B,).
 
         Returns:
             Weights g, shape (B, J).
@@ -70,11 +72,12 @@ class Secants:
         size = columns.norm(dim=-1, keepdim=True)
         columns = columns / torch.where(size > 0, size, 1)
         gram = columns @ columns.mT
-        eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-        ridge = max(RIDGE, 10 * torch.finfo(gram.dtype).eps)
-        idle = torch.diag_embed((~self.used).to(gram))
+        eps = torch.finfo(gram.dtype).eps
+        length = (size / unit[:, None, None]).squeeze(-1)
+        doubt = (BEND * length).square() + (NOISE * eps / length.clamp_min(eps)).square()
+        ridge = torch.where(self.used, doubt + 10 * eps, 1)
         right = columns @ k.flatten(1).unsqueeze(-1)
-        found = torch.linalg.solve(gram + ridge * eye + idle, right)
+        found = torch.linalg.solve(gram + torch.diag_embed(ridge), right)
         return (found / torch.where(size > 0, size, 1)).squeeze(-1)
 
 
@@ -166,7 +169,7 @@ class History:
         """
         s = self.secants
         part = Secants(k=s.k[index], xs=s.xs[index], us=s.us[index], used=s.used[index])
-        weights = part.weights(self.k[index])
+        weights = part.weights(self.k[index], 1 + self.us[index].flatten(1).norm(dim=-1))
         weights = torch.where(part.used, weights, 0)
         return (
             self.xs[index] - torch.einsum("bj,bjtn->btn", weights, part.xs),
