@@ -129,11 +129,9 @@ class _Q(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What `solve` says of a stage: own rows, the same scaled, their LU factors, the gradient."""
+    """What `solve` says of a stage: its condition's rows, and the gradient on the path."""
 
     rows: Tensor
-    scaled: Tensor
-    factors: Tensor
     slope: Tensor | None
 
 
@@ -156,13 +154,10 @@ class _Frame:
     m: int
     players: int
     costates: bool
-    own: Tensor | None
-    weights: Tensor | None
-    pick: Tensor
+    columns: Tensor
     top: Tensor
     bottom: Tensor
     blank: Tensor
-    tiny: float
     shapes: _Shapes
     times: Callable[..., Tensor]
     plus: Callable[..., Tensor]
@@ -186,6 +181,7 @@ class _Stage(NamedTuple):
     """One stage; the members are slices of a `JoinedGame`."""
 
     frame: _Frame
+    pick: Tensor
     move: Tensor
     turned: Tensor
     cost: Tensor
@@ -206,20 +202,11 @@ class _Stage(NamedTuple):
     def solve(self, q: _Q) -> tuple[Tensor, _Found]:
         """Solve the stage's condition, and give the closed loop W."""
         frame = self.frame
-        if frame.own is not None:
-            rows = q.matrix.index_select(-2, frame.own)
-        else:
-            rows = q.matrix.unflatten(-2, (-1, frame.players))[..., frame.n : -1, :, :]
-            if frame.weights is not None:
-                rows = rows * frame.weights[..., None, :, None]
-            rows = rows.sum(-2)
-        system = rows.narrow(-1, frame.n, frame.m)
-        size = torch.linalg.vector_norm(system.detach(), torch.inf, -1, keepdim=True)
-        scaled = rows / size.clamp_min(frame.tiny)
-        factors, order, _ = torch.linalg.lu_factor_ex(scaled.narrow(-1, frame.n, frame.m))
-        answer = torch.matmul(torch.linalg.lu_solve(factors, order, scaled), frame.pick)
+        rows = frame.times(self.pick, q.matrix)
+        factors, order, _ = torch.linalg.lu_factor_ex(rows.narrow(-1, frame.n, frame.m))
+        answer = torch.matmul(torch.linalg.lu_solve(factors, order, rows), frame.columns)
         closed = torch.cat([frame.top, answer, frame.bottom], dim=-2)
-        return closed, _Found(rows, scaled, factors, q.slope)
+        return closed, _Found(rows, q.slope)
 
 
 def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
@@ -235,7 +222,9 @@ def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
     frame = _frame(game, rule)
     batch = game.moves.shape[:-3]
     at = len(batch)
+    picks, scale = _picks(game, rule, frame)
     stages = zip(
+        picks.unbind(at),
         game.moves.unbind(at),
         game.moves.mT[..., :, : frame.n + (not frame.costates)].unbind(at),
         game.costs.unbind(at),
@@ -252,6 +241,7 @@ def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
     found = backward_pass([_Stage(frame, *parts) for parts in stages], terminal, frame.evaluate)
     answer = torch.stack(found.policies, dim=at)[..., frame.n : frame.n + frame.m, :]
     values = torch.stack([value.matrix for value in found.values], dim=at)
+    rows = torch.stack([part.rows for part in found.certificates], dim=at)
     path = gradient = None
     if game.slopes is not None:
         path = torch.stack([value.slope for value in found.values], dim=at)
@@ -261,24 +251,47 @@ def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
         feedforward=answer[..., -1],
         feedback=answer[..., :-1],
         values=values.unflatten(-1, (frame.players, frame.n + 1)),
-        certificate=_certificate(frame, rule, found.certificates, at),
+        certificate=_certificate(frame, rule, rows * scale),
         path=path,
         gradient=gradient,
     )
 
 
-def _certificate(
-    frame: _Frame, rule: StageRule, found: list[_Found], at: int
-) -> StageCertificate:
-    columns = slice(frame.n, frame.n + frame.m)
-    rows = torch.stack([part.rows for part in found], dim=at)[..., columns]
-    scaled = torch.stack([part.scaled for part in found], dim=at)[..., columns]
-    factors = torch.stack([part.factors for part in found], dim=at).detach()
+def _picks(game: JoinedGame, rule: StageRule, frame: _Frame) -> tuple[Tensor, Tensor]:
+    """Give what makes the condition's rows of H, and by how much they are scaled up again.
+
+    The rows of player i are divided by the largest entry of its own control costs, so that the
+    order of the pivots does not depend on the units of a player's cost.
+    """
+    n, m, players, like = frame.n, frame.m, frame.players, game.costs
+    eye = torch.eye(m + n + 1, dtype=like.dtype, device=like.device)[n : n + m]
+    if rule.information is InformationStructure.COOPERATIVE:
+        weights = like.new_ones(players) if rule.weights is None else rule.weights.to(like)
+        pick = eye.unsqueeze(-1) * weights[..., None, None, :]
+    else:
+        blocks = [range(block.start, block.stop) for block in rule.slices]
+        owners = torch.tensor([i for i, block in enumerate(blocks) for _ in block])
+        order = torch.tensor([row for block in blocks for row in block])
+        who = torch.nn.functional.one_hot(owners, players).to(like)
+        pick = eye[order.to(like.device)].unsqueeze(-1) * who.unsqueeze(-2)
+    pick = pick.flatten(-2).unsqueeze(-3)
+    controls = game.costs.detach()[..., n : n + m].flatten(-3, -2)
+    scale = (pick @ controls).abs().amax(-1, keepdim=True)
+    scale = torch.where(scale > 0, scale, 1)
+    return pick / scale, scale
+
+
+def _certificate(frame: _Frame, rule: StageRule, rows: Tensor) -> StageCertificate:
+    system = rows[..., frame.n : frame.n + frame.m]
     blocks, start = [], 0
-    for block in rule.slices if frame.own is not None else (slice(0, frame.m),):
+    together = rule.information is InformationStructure.COOPERATIVE
+    for block in (slice(0, frame.m),) if together else rule.slices:
         stop = start + block.stop - block.start
-        blocks.append(rows[..., start:stop, block])
+        blocks.append(system[..., start:stop, block])
         start = stop
+    size = system.detach().abs().amax(-1, keepdim=True)
+    scaled = system / size.clamp_min(torch.finfo(size.dtype).tiny)
+    factors = torch.linalg.lu_factor_ex(scaled.detach())[0]
     pivots = factors.diagonal(dim1=-2, dim2=-1)
     return StageCertificate(curvature=tuple(blocks), system=scaled, pivots=pivots)
 
@@ -289,9 +302,6 @@ def _frame(game: JoinedGame, rule: StageRule) -> _Frame:
     m, like = z - n - 1, game.costs
     eye = torch.eye(z, dtype=like.dtype, device=like.device)
     ends = torch.cat([eye[:, :n], eye[:, -1:]], dim=1)
-    own = None
-    if rule.information is not InformationStructure.COOPERATIVE:
-        own = (rule.own_rows + n * players).to(like.device)
     batch, y = game.moves.shape[:-3], n + 1
     shapes = _Shapes(
         tall=(*batch, z * players, z),
@@ -306,13 +316,10 @@ def _frame(game: JoinedGame, rule: StageRule) -> _Frame:
         m=m,
         players=players,
         costates=rule.information is InformationStructure.OPEN_LOOP,
-        own=own,
-        weights=None if rule.weights is None else rule.weights.to(like),
-        pick=-ends,
+        columns=-ends,
         top=ends[:n].expand(*batch, n, y),
         bottom=ends[-1:].expand(*batch, 1, y),
         blank=like.new_zeros(()),
-        tiny=torch.finfo(like.dtype).tiny,
         shapes=shapes,
         times=torch.bmm if batch else torch.mm,
         plus=torch.baddbmm if batch else torch.addmm,

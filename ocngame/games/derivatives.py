@@ -10,7 +10,7 @@ second derivatives with the one input of colour c that k depends on. A function 
 move on their own thus costs what one body costs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,15 +32,17 @@ class Plan:
         seeds: Which outputs are in which group, zeros and ones of shape (G, k).
         group: Each output's group, shape (k,).
         directions: The vectors d_gc, shape (C, G, d).
-        colour: Colour of each input in each group, shape (G, d); C where no output of the group
-            depends on it.
+        source: Where the second derivatives that can differ from zero stand among the entries
+            (c, g, input) of a point, shape (E,).
+        target: Where they go among the entries (k, input, input), shape (E,).
     """
 
     pattern: Tensor
     seeds: Tensor
     group: Tensor
     directions: Tensor
-    colour: Tensor
+    source: Tensor
+    target: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,22 +83,29 @@ def plan(function: VectorFunction, z: Tensor, *rest: Tensor) -> Plan:
     colours = int(colour.max()) + 1 if colour.numel() else 0
     colour = torch.where(colour < 0, colours, colour)
     directions = torch.nn.functional.one_hot(colour, colours + 1)[..., :-1].movedim(-1, 0)
+    k, a, b = (pattern.unsqueeze(-1) & pattern.unsqueeze(-2)).nonzero().unbind(-1)
+    size = pattern.shape[1]
     return Plan(
         pattern=pattern.to(z.device),
         seeds=seeds.to(z),
         group=group.to(z.device),
         directions=directions.to(z).contiguous(),
-        colour=colour.to(z.device),
+        source=((colour[group[k], a] * count + group[k]) * size + b).to(z.device),
+        target=((k * size + a) * size + b).to(z.device),
     )
 
 
 def derivatives(
-    function: VectorFunction, plan: Plan, z: Tensor, *rest: Tensor, second: bool = True
+    function: VectorFunction | Sequence[VectorFunction],
+    plan: Plan,
+    z: Tensor,
+    *rest: Tensor,
+    second: bool = True,
 ) -> Derivatives:
     """Differentiate a function at many points.
 
     Args:
-        function: From a vector (d,) and scalars to a vector (k,).
+        function: From a vector (d,) and scalars to a vector (k,); or k functions to a scalar each.
         plan: Its plan.
         z: Points, shape (S, d).
         rest: Further arguments, shapes (S,).
@@ -107,38 +116,46 @@ def derivatives(
     """
     tracked = torch.is_grad_enabled()
     groups, (count, size) = len(plan.seeds), z.shape
-    outputs = len(plan.group)
     with torch.enable_grad():
-        copies = z.expand(groups, count, size)
-        copies = copies.clone() if tracked and z.requires_grad else copies.clone().detach()
-        if not copies.requires_grad:
-            copies.requires_grad_()
+        copies = z.expand(groups, count, size).clone()
+        if not (tracked and z.requires_grad):
+            copies = copies.detach().requires_grad_()
+        value, sums = _sums(function, plan, copies, rest)
+        steep = _backward(sums, copies, second or tracked)
+        bent = _along(steep, copies, plan.directions, tracked) if second else None
+        slope = steep.index_select(0, plan.group) * plan.pattern.unsqueeze(1)
+        curve = None if bent is None else _spread(bent, plan)
+    if not tracked:
+        value, slope = value.detach(), slope.detach()
+    return Derivatives(value=value, slope=slope.transpose(0, 1), curve=curve)
+
+
+def _sums(
+    function: VectorFunction | Sequence[VectorFunction],
+    plan: Plan,
+    copies: Tensor,
+    rest: tuple[Tensor, ...],
+) -> tuple[Tensor, Tensor]:
+    """Give the outputs (S, k), and y_g of every group on its own copy of the points, (G, S)."""
+    groups, count, size = copies.shape
+    if callable(function):
         again = [part.expand(groups, count).reshape(-1) for part in rest]
         value = torch.vmap(function)(copies.reshape(-1, size), *again)
         value = value.unflatten(0, (groups, count))
-        keep = second or tracked
-        steep = _backward(value, copies, plan.seeds.unsqueeze(1).expand_as(value), keep)
-        bent = None
-        if second:
-            bent = _along(steep, copies, plan.directions, tracked)
-    if not tracked:
-        value, steep = value.detach(), steep.detach()
-    slope = steep.index_select(0, plan.group) * plan.pattern.unsqueeze(1)
-    curve = None
-    if bent is not None:
-        curve = _spread(bent, plan)
-    return Derivatives(
-        value=value[0],
-        slope=slope.transpose(0, 1),
-        curve=None if curve is None else curve.reshape(count, outputs, size, size),
-    )
+        return value[0], (value * plan.seeds.unsqueeze(1)).sum(-1)
+    places = plan.group.tolist()
+    outputs = [
+        torch.vmap(one)(copies[g], *rest) for one, g in zip(function, places, strict=True)
+    ]
+    value = torch.stack(outputs, dim=-1)
+    return value, plan.seeds @ value.mT
 
 
-def _backward(value: Tensor, inputs: Tensor, seeds: Tensor, keep: bool) -> Tensor:
+def _backward(value: Tensor, inputs: Tensor, keep: bool) -> Tensor:
     if not value.requires_grad:
         return torch.zeros_like(inputs)
     (slope,) = torch.autograd.grad(
-        value, inputs, seeds, create_graph=keep, allow_unused=True, materialize_grads=True
+        value.sum(), inputs, create_graph=keep, allow_unused=True, materialize_grads=True
     )
     return slope
 
@@ -162,12 +179,10 @@ def _along(steep: Tensor, inputs: Tensor, directions: Tensor, keep: bool) -> Ten
 
 def _spread(bent: Tensor, plan: Plan) -> Tensor:
     """Put compressed second derivatives (C, G, S, d) in their places, (S, k, d, d)."""
-    bent = torch.cat([bent, torch.zeros_like(bent[:1])])
-    places = plan.colour[plan.group]
-    groups = plan.group.unsqueeze(-1).expand_as(places)
-    full = bent[places, groups].permute(2, 0, 1, 3)
-    mask = plan.pattern.unsqueeze(-1) & plan.pattern.unsqueeze(-2)
-    return full * mask
+    count, (outputs, size) = bent.shape[2], plan.pattern.shape
+    entries = bent.movedim(2, 0).reshape(count, -1).index_select(1, plan.source)
+    full = entries.new_zeros(count, outputs * size * size)
+    return full.index_copy_(1, plan.target, entries).view(count, outputs, size, size)
 
 
 def _meet(pattern: Tensor) -> Tensor:

@@ -70,15 +70,8 @@ def along_stages(
     Returns:
         The derivatives with B T points in front; None if the game has no such function.
     """
-    stages = torch.arange(z.shape[1], device=z.device)
-    function = stage_function(game, name)
-    if function is None:
-        return None
-    key = (name, z.dtype, z.device)
-    if key not in game.plans:
-        game.plans[key] = plan(function, torch.zeros_like(z[0, 0]), stages[0])
-    points = z.reshape(-1, z.shape[-1])
-    return derivatives(function, game.plans[key], points, stages.repeat(len(z)), second=second)
+    stages = torch.arange(z.shape[1], device=z.device).repeat(len(z))
+    return _differentiated(game, name, z.reshape(-1, z.shape[-1]), stages, second=second)
 
 
 def at_the_end(game: "NonlinearGame", name: str, x: Tensor) -> Derivatives | None:
@@ -92,13 +85,25 @@ def at_the_end(game: "NonlinearGame", name: str, x: Tensor) -> Derivatives | Non
     Returns:
         The derivatives; None if the game has no such function.
     """
+    return _differentiated(game, name, x, second=True)
+
+
+def _differentiated(
+    game: "NonlinearGame", name: str, points: Tensor, *rest: Tensor, second: bool
+) -> Derivatives | None:
     function = stage_function(game, name)
     if function is None:
         return None
-    key = (name, x.dtype, x.device)
+    key = (name, points.dtype, points.device)
     if key not in game.plans:
-        game.plans[key] = plan(function, torch.zeros_like(x[0]))
-    return derivatives(function, game.plans[key], x)
+        first = [part[0] for part in rest]
+        game.plans[key] = plan(function, torch.zeros_like(points[0]), *first)
+    n = game.state_size
+    if name == "terminal":
+        function = game.terminal_costs
+    if name == "running":
+        function = [lambda z, t, c=c: c(z[:n], z[n:], t) for c in game.running_costs]
+    return derivatives(function, game.plans[key], points, *rest, second=second)
 
 
 def evaluated(game: "NonlinearGame", name: str, z: Tensor) -> Tensor | None:

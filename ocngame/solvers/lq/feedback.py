@@ -56,7 +56,9 @@ def solve_by_values(game: LQGame, rule: StageRule) -> LQPass:
         Policies and values of every stage, and the evidence of existence.
     """
     scale = control_scale(game, rule)
-    if len(game.batch_shape) < 2 and game.batch_shape.numel() <= FEW and joins(rule):
+    batch = game.batch_shape
+    wide = rule.weights is not None and rule.weights.ndim > 1 + len(batch)
+    if len(batch) < 2 and batch.numel() <= FEW and joins(rule) and not wide:
         found = joined_pass(join_lq(game), rule)
         return LQPass(
             policies=AffinePolicy(feedforward=found.feedforward, feedback=found.feedback),
