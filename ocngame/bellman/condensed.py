@@ -50,6 +50,4 @@ def condensed_pivots(game: LQGame) -> tuple[Tensor, ...]:
         answer, _ = torch.linalg.solve_ex(torch.where(square, control, eye), mixed)
         value = torch.baddbmm(hessian[:, :n, :n], mixed.mT, answer, alpha=-1)
     whole = torch.stack(found[::-1], dim=1).reshape(*batch, players, game.horizon, m, m)
-    return tuple(
-        whole[..., i, :, block, block] for i, block in enumerate(game.control_slices)
-    )
+    return tuple(whole[..., i, :, block, block] for i, block in enumerate(game.control_slices))

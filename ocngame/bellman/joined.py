@@ -2,7 +2,8 @@ r"""The recursion with everything of a stage in one matrix, for few games at a t
 
 A quadratic function of z = (x, u, 1) is one matrix, and so is what the policies make of y = (x, 1):
 
-    Q^i = 1/2 z' H^i z,    y_next = F z,  F = [[A, B, c], [0, 0, 1]],    z = W y,  W = [[I, 0], [K, k], [0, 1]]
+    Q^i = 1/2 z' H^i z,    y_next = F z,  F = [[A, B, c], [0, 0, 1]],
+    u = K x + k:    z = W y,  W = [[I, 0], [K, k], [0, 1]]
 
     H^i_t = L^i_t + F' V^i_{t+1} F,     V^i_t = W' H^i_t W                    (values)
     H^i_t = L^i_t + F' C^i_{t+1} F,     C^i_t = (rows x of H^i_t) W           (costates)
@@ -82,16 +83,17 @@ class JoinedPass:
         values: V of the stages 0 .. T, shape (..., T+1, n+1, N, n+1); C in open loop, without the
             last row.
         certificate: Certificate of all stages, T the last dimension of the batch.
-        path: Gradients lambda of the stages 0 .. T on the path, shape (..., T+1, N, n), or None.
-        gradient: Gradients in the controls on the path, shape (..., T, N, m), or None.
+        path: Gradients lambda of the stages 0 .. T on the path, shape (..., T+1, N, n); empty if
+            none is followed.
+        gradient: Gradients in the controls on the path, shape (..., T, N, m); empty likewise.
     """
 
     feedforward: Tensor
     feedback: Tensor
     values: Tensor
     certificate: StageCertificate
-    path: Tensor | None
-    gradient: Tensor | None
+    path: Tensor
+    gradient: Tensor
 
     def batched(self) -> "JoinedPass":
         """Put a batch dimension of one in front.
@@ -109,8 +111,8 @@ class JoinedPass:
                 system=certificate.system.unsqueeze(0),
                 pivots=certificate.pivots.unsqueeze(0),
             ),
-            path=None if self.path is None else self.path.unsqueeze(0),
-            gradient=None if self.gradient is None else self.gradient.unsqueeze(0),
+            path=self.path.unsqueeze(0),
+            gradient=self.gradient.unsqueeze(0),
         )
 
 
@@ -186,13 +188,13 @@ class _Stage(NamedTuple):
     turned: Tensor
     cost: Tensor
     slope: Tensor | None
-    jacobian: Tensor | None
+    jacobian: Tensor
     bend: Tensor | None
 
     def expand(self, value: _Value) -> _Q:
         """Expand Q, and the gradient on the path."""
         frame, cost, slope = self.frame, self.cost, None
-        if self.slope is not None:
+        if self.slope is not None and value.slope is not None:
             slope = frame.plus(self.slope, value.slope, self.jacobian)
             if self.bend is not None:
                 cost = _bent(cost, value.slope, self.bend)
@@ -242,7 +244,7 @@ def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
     answer = torch.stack(found.policies, dim=at)[..., frame.n : frame.n + frame.m, :]
     values = torch.stack([value.matrix for value in found.values], dim=at)
     rows = torch.stack([part.rows for part in found.certificates], dim=at)
-    path = gradient = None
+    path = gradient = rows.new_zeros(0)
     if game.slopes is not None:
         path = torch.stack([value.slope for value in found.values], dim=at)
         gradient = torch.stack([part.slope for part in found.certificates], dim=at)
@@ -262,6 +264,9 @@ def _picks(game: JoinedGame, rule: StageRule, frame: _Frame) -> tuple[Tensor, Te
 
     The rows of player i are divided by the largest entry of its own control costs, so that the
     order of the pivots does not depend on the units of a player's cost.
+
+    Returns:
+        The matrix (..., T, m, (n+m+1) N), and the factors (..., T, m, 1).
     """
     n, m, players, like = frame.n, frame.m, frame.players, game.costs
     eye = torch.eye(m + n + 1, dtype=like.dtype, device=like.device)[n : n + m]

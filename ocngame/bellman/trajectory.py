@@ -15,7 +15,7 @@ from ocngame.bellman.forward import forward_sweep
 from ocngame.bellman.lq_stages import unstack_policies
 from ocngame.bellman.policy import AffinePolicy
 from ocngame.games.nonlinear import NonlinearGame
-from ocngame.games.stage_functions import evaluated
+from ocngame.games.stage_functions import reached
 
 __all__ = ["about_origin", "follow", "linear_sweep", "play_nonlinear"]
 
@@ -107,9 +107,9 @@ def _all_at_once(
     last = torch.full_like(scale, torch.inf)
     alive = torch.ones_like(scale, dtype=torch.bool)
     for _ in range(SWEEPS):
-        reached = evaluated(game, "dynamics", torch.cat([states[:, :-1], controls], dim=-1))
-        defect = reached - states[:, 1:]
-        size = 1 + states[:, 1:].abs() + reached.abs()
+        ends = reached(game, states[:, :-1], controls)
+        defect = ends - states[:, 1:]
+        size = 1 + states[:, 1:].abs() + ends.abs()
         worst = (defect.abs() / size).flatten(1).amax(-1)
         done = worst <= ROUNDING * eps
         alive = alive & (done | (worst <= SHRINK * last))

@@ -61,13 +61,13 @@ def dependence(function: Callable[..., Tensor], z: Tensor, *rest: Tensor) -> Ten
     try:
         with torch.no_grad(), watch:
             result = function(start, *rest)
-    except _Unknown:
+    except _UnknownError:
         result = function(z, *rest)
         return torch.ones(result.numel(), len(z), dtype=torch.bool, device=z.device)
     return watch.mask(result).reshape(len(z), -1).mT.contiguous()
 
 
-class _Unknown(Exception):
+class _UnknownError(Exception):
     """An operation that cannot be followed."""
 
 
@@ -100,8 +100,8 @@ class _Watch(TorchDispatchMode):
         if not any(id(part) in self.masks for part in given):
             return result
         if func._schema.is_mutable:
-            raise _Unknown
-        results = result if isinstance(result, (tuple, list)) else (result,)
+            raise _UnknownError
+        results = tuple(result) if isinstance(result, (tuple, list)) else (result,)
         if torch.Tag.pointwise in func.tags:
             self._entry_by_entry(given, results)
         elif func.is_view or func.overloadpacket in MOVING:

@@ -144,9 +144,7 @@ def _sums(
         value = value.unflatten(0, (groups, count))
         return value[0], (value * plan.seeds.unsqueeze(1)).sum(-1)
     places = plan.group.tolist()
-    outputs = [
-        torch.vmap(one)(copies[g], *rest) for one, g in zip(function, places, strict=True)
-    ]
+    outputs = [torch.vmap(one)(copies[g], *rest) for one, g in zip(function, places, strict=True)]
     value = torch.stack(outputs, dim=-1)
     return value, plan.seeds @ value.mT
 

@@ -146,6 +146,8 @@ def _functions(
     f = along_stages(game, "dynamics", z, second=dynamics_hessian)
     cost = along_stages(game, "running", z)
     phi = at_the_end(game, "terminal", last)
+    if f is None or cost is None or phi is None or cost.curve is None or phi.curve is None:
+        raise TypeError("game: expected one with dynamics and costs")
     shape = z.shape[:2]
     return Expansion(
         f_z=f.slope.unflatten(0, shape),

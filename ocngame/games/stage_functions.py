@@ -11,7 +11,7 @@ from ocngame.games.derivatives import Derivatives, derivatives, plan
 if TYPE_CHECKING:
     from ocngame.games.nonlinear import NonlinearGame
 
-__all__ = ["along_stages", "at_the_end", "evaluated", "stage_function"]
+__all__ = ["along_stages", "at_the_end", "evaluated", "reached", "stage_function"]
 
 AT_END = ("terminal", "last")
 
@@ -21,9 +21,9 @@ def stage_function(game: "NonlinearGame", name: str) -> Callable[..., Tensor] | 
 
     Args:
         game: The game.
-        name: "dynamics", "running" (every player's cost) or "along" (running constraints), functions
-            of z (n+m,) and the stage; "terminal" (every player's cost) or "last" (terminal
-            constraints), functions of x (n,).
+        name: "dynamics", "running" (every player's cost) or "along" (running constraints), of z
+            (n+m,) and the stage; "terminal" (every player's cost) or "last" (terminal constraints),
+            of x (n,).
 
     Returns:
         The function, or None if there are no such constraints.
@@ -104,6 +104,22 @@ def _differentiated(
     if name == "running":
         function = [lambda z, t, c=c: c(z[:n], z[n:], t) for c in game.running_costs]
     return derivatives(function, game.plans[key], points, *rest, second=second)
+
+
+def reached(game: "NonlinearGame", xs: Tensor, us: Tensor) -> Tensor:
+    """Give the states to which all stages of trajectories lead, at once.
+
+    Args:
+        game: The game.
+        xs: States of the stages 0 .. T-1, shape (B, T, n).
+        us: Controls, shape (B, T, m).
+
+    Returns:
+        The next states, shape (B, T, n).
+    """
+    stages = torch.arange(us.shape[1], device=us.device).repeat(len(us))
+    found = torch.vmap(game.dynamics)(xs.flatten(0, 1), us.flatten(0, 1), stages)
+    return found.unflatten(0, us.shape[:2])
 
 
 def evaluated(game: "NonlinearGame", name: str, z: Tensor) -> Tensor | None:

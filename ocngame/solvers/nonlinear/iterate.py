@@ -83,7 +83,7 @@ def iterate(
         here, local = point.take(index), pick(multipliers, index)
         best, good = _empty(here), torch.zeros_like(here.full)
         if problem.mixes:
-            history, mixable = _remember(problem, history, index, here, slow[index])
+            history, mixable = _remember(history, index, here, slow[index])
             best, good = _mix(problem, history, index, here, mixable, local)
         mixed = good
         best, good = _continue(problem, here, best, good, recent[index].amax(-1), local)
@@ -153,9 +153,7 @@ def _full_if_regular(
     return point.put(index, evaluate(problem, xs[index], us[index], mask, prox[index], local))
 
 
-def _remember(
-    problem: Problem, history: History, index: Tensor, here: Point, slow: Tensor
-) -> tuple[History, Tensor]:
+def _remember(history: History, index: Tensor, here: Point, slow: Tensor) -> tuple[History, Tensor]:
     """Add the full points' targets to the history; say where there is something to mix."""
     full = here.full.nonzero().squeeze(-1)
     part = here.take(full)
