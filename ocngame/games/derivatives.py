@@ -112,9 +112,10 @@ def derivatives(
         second: Whether Hessians are wanted.
 
     Returns:
-        The derivatives; gradients flow through them if they are enabled.
+        The derivatives. Where gradients are enabled they flow to the points and to what the
+        function holds.
     """
-    tracked = torch.is_grad_enabled()
+    tracked = torch.is_grad_enabled() and (z.requires_grad or _holds_gradients(function, z, rest))
     groups, (count, size) = len(plan.seeds), z.shape
     with torch.enable_grad():
         copies = z.expand(groups, count, size).clone()
@@ -128,6 +129,15 @@ def derivatives(
     if not tracked:
         value, slope = value.detach(), slope.detach()
     return Derivatives(value=value, slope=slope.transpose(0, 1), curve=curve)
+
+
+def _holds_gradients(
+    function: VectorFunction | Sequence[VectorFunction], z: Tensor, rest: tuple[Tensor, ...]
+) -> bool:
+    """Say whether something that the function holds asks for gradients."""
+    functions = (function,) if callable(function) else function
+    first = [z[0].detach(), *(part[0] for part in rest)]
+    return any(one(*first).requires_grad for one in functions)
 
 
 def _sums(
