@@ -18,14 +18,13 @@ Along a trajectory (`ocngame.bellman.curved`) the gradient lambda of the cost-to
 carried too, and bends the costs by the curvature of the dynamics.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ocngame.bellman.backward import backward_pass
+from ocngame.bellman.joined_stage import Frame, JoinedStage, JoinedValue, Shapes
 from ocngame.bellman.stage_game import StageCertificate, StageRule
 from ocngame.games.information import InformationStructure
 
@@ -116,101 +115,6 @@ class JoinedPass:
         )
 
 
-class _Value(NamedTuple):
-    """V or C, shape (..., rows, N (n+1)), and lambda (..., N, n)."""
-
-    matrix: Tensor
-    slope: Tensor | None
-
-
-class _Q(NamedTuple):
-    """H, shape (..., (n+m+1) N, n+m+1), and the gradient on the path (..., N, n+m)."""
-
-    matrix: Tensor
-    slope: Tensor | None
-
-
-class _Found(NamedTuple):
-    """What `solve` says of a stage: its condition's rows, and the gradient on the path."""
-
-    rows: Tensor
-    slope: Tensor | None
-
-
-class _Shapes(NamedTuple):
-    """Views of the products, with the batch in front."""
-
-    tall: tuple[int, ...]
-    wide: tuple[int, ...]
-    value: tuple[int, ...]
-    square: tuple[int, ...]
-    costate: tuple[int, ...]
-    along: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """What all stages share."""
-
-    n: int
-    m: int
-    players: int
-    costates: bool
-    columns: Tensor
-    top: Tensor
-    bottom: Tensor
-    blank: Tensor
-    shapes: _Shapes
-    times: Callable[..., Tensor]
-    plus: Callable[..., Tensor]
-
-    def evaluate(self, q: _Q, closed: Tensor) -> _Value:
-        """Give the value of playing the closed loop W, or the costate along it."""
-        n, slope = self.n, q.slope
-        if self.costates:
-            value = self.times(q.matrix.narrow(-2, 0, n * self.players), closed)
-            slope = None if slope is None else slope.narrow(-1, 0, n)
-            return _Value(value.view(self.shapes.costate), slope)
-        half = self.times(q.matrix, closed).view(self.shapes.wide)
-        half = self.plus(self.blank, closed.mT, half, beta=0, alpha=0.5).view(self.shapes.square)
-        value = (half + half.transpose(-3, -1)).view(self.shapes.value)
-        if slope is not None:
-            slope = self.times(slope, closed.narrow(-2, 0, n + self.m).narrow(-1, 0, n))
-        return _Value(value, slope)
-
-
-class _Stage(NamedTuple):
-    """One stage; the members are slices of a `JoinedGame`."""
-
-    frame: _Frame
-    pick: Tensor
-    move: Tensor
-    turned: Tensor
-    cost: Tensor
-    slope: Tensor | None
-    jacobian: Tensor
-    bend: Tensor | None
-
-    def expand(self, value: _Value) -> _Q:
-        """Expand Q, and the gradient on the path."""
-        frame, cost, slope = self.frame, self.cost, None
-        if self.slope is not None and value.slope is not None:
-            slope = frame.plus(self.slope, value.slope, self.jacobian)
-            if self.bend is not None:
-                cost = _bent(cost, value.slope, self.bend)
-        along = frame.times(self.turned, value.matrix).view(frame.shapes.along)
-        return _Q(frame.plus(cost.view(frame.shapes.tall), along, self.move), slope)
-
-    def solve(self, q: _Q) -> tuple[Tensor, _Found]:
-        """Solve the stage's condition, and give the closed loop W."""
-        frame = self.frame
-        rows = frame.times(self.pick, q.matrix)
-        factors, order, _ = torch.linalg.lu_factor_ex(rows.narrow(-1, frame.n, frame.m))
-        answer = torch.matmul(torch.linalg.lu_solve(factors, order, rows), frame.columns)
-        closed = torch.cat([frame.top, answer, frame.bottom], dim=-2)
-        return closed, _Found(rows, q.slope)
-
-
 def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
     """Solve a game by values, or by costates in open loop.
 
@@ -236,11 +140,13 @@ def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
         strict=True,
     )
     rows = frame.n if frame.costates else frame.n + 1
-    terminal = _Value(
+    terminal = JoinedValue(
         game.terminal[..., :rows, :, :].flatten(-2),
         None if game.slopes is None else game.terminal[..., -1, :, : frame.n],
     )
-    found = backward_pass([_Stage(frame, *parts) for parts in stages], terminal, frame.evaluate)
+    found = backward_pass(
+        [JoinedStage(frame, *parts) for parts in stages], terminal, frame.evaluate
+    )
     answer = torch.stack(found.policies, dim=at)[..., frame.n : frame.n + frame.m, :]
     values = torch.stack([value.matrix for value in found.values], dim=at)
     rows = torch.stack([part.rows for part in found.certificates], dim=at)
@@ -259,7 +165,7 @@ def joined_pass(game: JoinedGame, rule: StageRule) -> JoinedPass:
     )
 
 
-def _picks(game: JoinedGame, rule: StageRule, frame: _Frame) -> tuple[Tensor, Tensor]:
+def _picks(game: JoinedGame, rule: StageRule, frame: Frame) -> tuple[Tensor, Tensor]:
     """Give what makes the condition's rows of H, and by how much they are scaled up again.
 
     The rows of player i are divided by the largest entry of its own control costs, so that the
@@ -286,7 +192,7 @@ def _picks(game: JoinedGame, rule: StageRule, frame: _Frame) -> tuple[Tensor, Te
     return pick / scale, scale
 
 
-def _certificate(frame: _Frame, rule: StageRule, rows: Tensor) -> StageCertificate:
+def _certificate(frame: Frame, rule: StageRule, rows: Tensor) -> StageCertificate:
     system = rows[..., frame.n : frame.n + frame.m]
     blocks, start = [], 0
     together = rule.information is InformationStructure.COOPERATIVE
@@ -301,14 +207,14 @@ def _certificate(frame: _Frame, rule: StageRule, rows: Tensor) -> StageCertifica
     return StageCertificate(curvature=tuple(blocks), system=scaled, pivots=pivots)
 
 
-def _frame(game: JoinedGame, rule: StageRule) -> _Frame:
+def _frame(game: JoinedGame, rule: StageRule) -> Frame:
     n, players = game.state_size, game.costs.shape[-2]
     z = game.costs.shape[-1]
     m, like = z - n - 1, game.costs
     eye = torch.eye(z, dtype=like.dtype, device=like.device)
     ends = torch.cat([eye[:, :n], eye[:, -1:]], dim=1)
     batch, y = game.moves.shape[:-3], n + 1
-    shapes = _Shapes(
+    shapes = Shapes(
         tall=(*batch, z * players, z),
         wide=(*batch, z, players * y),
         value=(*batch, y, players * y),
@@ -316,7 +222,7 @@ def _frame(game: JoinedGame, rule: StageRule) -> _Frame:
         costate=(*batch, n, players * y),
         along=(*batch, z * players, y),
     )
-    return _Frame(
+    return Frame(
         n=n,
         m=m,
         players=players,
@@ -333,10 +239,3 @@ def _frame(game: JoinedGame, rule: StageRule) -> _Frame:
 
 def _unbound(part: Tensor | None, at: int, game: JoinedGame) -> tuple:
     return (None,) * game.moves.shape[at] if part is None else part.unbind(at)
-
-
-def _bent(cost: Tensor, slope: Tensor, bend: Tensor) -> Tensor:
-    """Add the curvature of the dynamics, weighted with lambda, to the costs."""
-    if cost.ndim == 3:
-        return torch.baddbmm(cost, slope.expand(len(cost), -1, -1), bend)
-    return cost + slope.unsqueeze(1) @ bend

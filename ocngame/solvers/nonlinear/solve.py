@@ -5,26 +5,21 @@ from torch import Tensor
 
 from ocngame._checks import one_of
 from ocngame._tensor_checks import finite, shaped
-from ocngame.bellman import AffinePolicy, StageRule, constant_policies
-from ocngame.bellman.curved import quadratic_game
-from ocngame.bellman.trajectory import follow, play_nonlinear
+from ocngame.bellman import AffinePolicy, StageRule
 from ocngame.errors import ConvergenceError, InvalidInputError
 from ocngame.games import InformationStructure, NonlinearGame
-from ocngame.games.expansion import Multipliers, expand
+from ocngame.games.expansion import Multipliers
 from ocngame.solvers.lq.existence import (
     ExistenceRule,
     LQCertificate,
-    judge,
-    judged_on,
-    own_scale,
 )
-from ocngame.solvers.lq.open_loop import convexity
-from ocngame.solvers.lq.status import Status, status_of
+from ocngame.solvers.lq.status import status_of
 from ocngame.solvers.nonlinear.augmented import Constrained, iterate_constrained
+from ocngame.solvers.nonlinear.begin import begin, first_path, first_secants
+from ocngame.solvers.nonlinear.certify import certify
 from ocngame.solvers.nonlinear.iterate import Outcome, iterate
-from ocngame.solvers.nonlinear.mixing import Secants
 from ocngame.solvers.nonlinear.options import IterationOptions
-from ocngame.solvers.nonlinear.point import Point, Problem, run_pass
+from ocngame.solvers.nonlinear.point import Problem
 from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Start
 
 __all__ = ["solve_nonlinear"]
@@ -81,12 +76,12 @@ def solve_nonlinear(
     existence = ExistenceRule() if existence is None else existence
     problem = _problem(game, information, weights, options)
     game.check(x0)
-    begin = _begin(game, x0, initial)
-    batch = torch.broadcast_shapes(x0.shape[:-1], begin.policies.feedforward.shape[:-2])
-    xs, us = _first_path(game, begin, x0.expand(*batch, game.state_size))
+    start = begin(game, x0, initial)
+    batch = torch.broadcast_shapes(x0.shape[:-1], start.policies.feedforward.shape[:-2])
+    xs, us = first_path(game, start, x0.expand(*batch, game.state_size))
     report = None
     if game.constraints:
-        y = None if begin.multipliers is None else begin.multipliers.flat(batch)
+        y = None if start.multipliers is None else start.multipliers.flat(batch)
         report = iterate_constrained(problem, xs, us, options, y)
         outcome = report.outcome
     else:
@@ -96,9 +91,9 @@ def solve_nonlinear(
             us,
             tolerance=options.tolerance,
             max_iterations=options.max_iterations,
-            secants=_secants(begin, batch),
+            secants=first_secants(start, batch),
         )
-    point, codes, certificate = _certify(problem, outcome, report, existence)
+    point, codes, certificate = certify(problem, outcome, report, existence)
     if raise_on_failure:
         _refuse(codes.reshape(batch), information, outcome, batch)
     return NonlinearSolution(
@@ -150,100 +145,6 @@ def _problem(
         information = InformationStructure.FEEDBACK
     rule = StageRule(slices=tuple(game.control_slices), information=information)
     return Problem(game=game, rule=rule, dynamics_hessian=options.dynamics_hessian)
-
-
-def _begin(
-    game: NonlinearGame,
-    x0: Tensor,
-    initial: Tensor | AffinePolicy | NonlinearSolution | Start | None,
-) -> Start:
-    if initial is None:
-        initial = x0.new_zeros(game.horizon, game.control_size)
-    if isinstance(initial, NonlinearSolution):
-        initial = initial.start()
-    if isinstance(initial, Tensor):
-        shaped("initial", initial, "... T m", T=game.horizon, m=game.control_size)
-        initial = constant_policies(initial, game.state_size)
-    if isinstance(initial, AffinePolicy):
-        initial = Start(policies=initial)
-    sizes = {"T": game.horizon, "m": game.control_size, "n": game.state_size}
-    shaped("initial.feedforward", initial.policies.feedforward, "... T m", **sizes)
-    shaped("initial.feedback", initial.policies.feedback, "... T m n", **sizes)
-    finite("initial", initial.policies.feedforward)
-    finite("initial", initial.policies.feedback)
-    return initial
-
-
-def _first_path(game: NonlinearGame, begin: Start, x0: Tensor) -> tuple[Tensor, Tensor]:
-    """Play the first policies, with one batch dimension in front of states and controls."""
-    path, batch = begin.path, x0.shape[:-1]
-    if path is None:
-        xs, us = play_nonlinear(game, begin.policies, x0)
-        return xs.reshape(-1, *xs.shape[-2:]), us.reshape(-1, *us.shape[-2:])
-
-    def flat(part: Tensor, rank: int) -> Tensor:
-        kept = part.shape[part.ndim - rank :]
-        return part.expand(*batch, *kept).reshape(-1, *kept)
-
-    states, controls = flat(path.states, 2), flat(path.controls, 2)
-    feedback = flat(begin.policies.feedback, 3)
-    # `follow` starts from the first state that it is given, and answers to the others.
-    moved = torch.cat([x0.reshape(-1, 1, game.state_size), states[:, 1:]], dim=1)
-    away = (feedback[:, :1] @ (moved - states)[:, :1].unsqueeze(-1)).squeeze(-1)
-    policies = AffinePolicy(feedforward=torch.zeros_like(controls), feedback=feedback)
-    start = torch.cat([controls[:, :1] + away, controls[:, 1:]], dim=1)
-    return follow(game, moved, start, policies, torch.ones_like(moved[:, 0, 0]), flat(path.f_z, 3))
-
-
-def _secants(begin: Start, batch: torch.Size) -> Secants | None:
-    """Give the secants of a start for every element, if it was one solution or as many."""
-    secants, count = begin.secants, batch.numel()
-    if secants is None or len(secants.k) not in {1, count}:
-        return None
-    parts = {name: getattr(secants, name) for name in ("k", "xs", "us", "used")}
-    return Secants(**{k: v.expand(count, *v.shape[1:]).clone() for k, v in parts.items()})
-
-
-def _certify(
-    problem: Problem, outcome: Outcome, report: Constrained | None, existence: ExistenceRule
-) -> tuple[Point, Tensor, LQCertificate]:
-    """Ask stationary elements for their second-order condition, with the true Hessians."""
-    point, codes = outcome.point, outcome.codes.clone()
-    evidence = point.evidence
-    stationary = codes == 0
-    certificate = LQCertificate(
-        own_curvature=_known(evidence.own_curvature, stationary),
-        curvature_scale=_known(evidence.curvature_scale, stationary),
-        pivot=_known(evidence.pivot, stationary),
-        system=_known(evidence.system, stationary),
-    )
-    index = stationary.nonzero().squeeze(-1)
-    if not len(index):
-        return point, codes, certificate
-    if problem.costates or not problem.dynamics_hessian or report is not None:
-        y = None if report is None else report.multipliers.take(index)
-        found = _true_evidence(problem, point.xs[index], point.us[index], y)
-        for name in ("own_curvature", "curvature_scale", "pivot", "system"):
-            getattr(certificate, name)[index] = getattr(found, name)
-    fault = judge(certificate, existence, Status.NO_MINIMUM, Status.SINGULAR_SYSTEM)
-    codes[index] = fault.codes[index]
-    return point, codes, certificate
-
-
-def _true_evidence(
-    problem: Problem, xs: Tensor, us: Tensor, multipliers: Multipliers | None
-) -> LQCertificate:
-    """Examine points where what the iteration saw is not what the condition is about."""
-    expansion = expand(problem.game, xs, us, multipliers=multipliers)
-    found = run_pass(problem, expansion)
-    slices = problem.rule.slices
-    approximation = quadratic_game(expansion, found.path.transpose(1, 2), slices)
-    boundary = judged_on(found.certificate, own_scale(approximation, list(enumerate(slices))))
-    return convexity(approximation, boundary) if problem.costates else boundary
-
-
-def _known(part: Tensor, mask: Tensor) -> Tensor:
-    return torch.where(mask.reshape(-1, *(1,) * (part.ndim - 1)), part, torch.nan)
 
 
 def _report(report: Constrained, batch: torch.Size) -> ConstraintReport:
