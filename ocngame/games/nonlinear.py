@@ -4,8 +4,8 @@ r"""Nonlinear games: dynamics and costs as torch functions of single vectors.
 
 `u` is the joint control; player i owns `u[control_slices[i]]`. The functions take one state (n,),
 one joint control (m,) and a scalar stage; the library maps them over stages and batches with
-`torch.vmap`, so they must not branch on values. Derivatives are those of the same functions, so
-what is linearised is what is rolled out.
+`torch.vmap`, so they must not branch on values. Derivatives are those of the same functions, in
+reverse mode, so what is linearised is what is rolled out.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class NonlinearGame:
         horizon: Number T of stages.
         constraints: Inequalities `h <= 0`, own and shared.
         expansion: The user's own derivatives, from states (B, T+1, n) and controls (B, T, m); by
-            `torch.func` if None.
+            reverse mode if None.
     """
 
     dynamics: StageFunction
