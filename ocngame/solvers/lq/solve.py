@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ocngame._checks import one_of
 from ocngame._tensor_checks import finite, same_kind, shaped
-from ocngame.bellman import AffinePolicy, ValueExpansion, play_policies, stack_policies
+from ocngame.bellman import AffinePolicy, ValueExpansion, play_policies
 from ocngame.errors import UnsolvableGameError
 from ocngame.games import InformationStructure, LQGame
 from ocngame.solvers.lq.existence import ExistenceRule, Fault, judge
@@ -83,12 +83,12 @@ def solve(
         finite("x0", x0.detach())
     existence = ExistenceRule() if existence is None else existence
     if rule.information is InformationStructure.OPEN_LOOP:
-        found, certificate = solve_by_costates(game, rule)
+        found = solve_by_costates(game, rule)
         curvature, system = Status.CONDENSED_CURVATURE, Status.SINGULAR_BOUNDARY
     else:
-        found, certificate = solve_by_values(game, rule)
+        found = solve_by_values(game, rule)
         curvature, system = Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM
-    policies = stack_policies(found.policies)
+    policies, certificate = found.policies, found.certificate
     fault = judge(certificate, existence, curvature, system)
     if rule.information is InformationStructure.COOPERATIVE:
         fault = replace(fault, player=torch.full_like(fault.player, -1))
