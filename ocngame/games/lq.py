@@ -198,6 +198,25 @@ class LQGame:
             torch.equal(cost.select(-rank, 0), -cost.select(-rank, 1)) for cost, rank in costs
         )
 
+    def repeated(self, batch: Sequence[int]) -> "LQGame":
+        """Repeat the game along batch dimensions.
+
+        Args:
+            batch: The batch shape wanted; the game's own has to broadcast to it.
+
+        Returns:
+            The game with that batch shape; itself if it has it.
+        """
+        if tuple(batch) == tuple(self.batch_shape):
+            return self
+        own = len(self.batch_shape)
+        parts = {
+            name: piece.expand(*batch, *piece.shape[own:])
+            for name, piece in ((name, getattr(self, name)) for name in _CORE)
+            if name != "c" or self.has_offset
+        }
+        return LQGame(control_slices=self.control_slices, **parts)
+
     def costs(self, xs: Tensor, us: Tensor) -> Tensor:
         """Give every player's cost of a trajectory.
 

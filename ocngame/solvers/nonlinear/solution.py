@@ -114,6 +114,11 @@ class NonlinearSolution:
         """None: no leader here."""
         return None
 
+    @property
+    def multipliers(self) -> Multipliers | None:
+        """Multipliers of the constraints, or None if there are none."""
+        return None if self.constraints is None else self.constraints.multipliers
+
     def start(self) -> Start:
         """Give a start from this solution.
 
