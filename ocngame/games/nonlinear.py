@@ -180,7 +180,7 @@ class NonlinearGame:
         """
         return self.cost_terms(xs, us).sum(-1)
 
-    def team(self, weights: Sequence[float] | None = None) -> "NonlinearGame":
+    def team(self, weights: Sequence[float] | Sequence[Tensor] | None = None) -> "NonlinearGame":
         """Make the game of one player who minimises a weighted sum of all costs.
 
         Args:
@@ -192,7 +192,9 @@ class NonlinearGame:
         Raises:
             InvalidInputError: if there is not one weight per player.
         """
-        share = [1.0] * self.player_count if weights is None else list(weights)
+        share: list[float | Tensor] = [1.0] * self.player_count
+        if weights is not None:
+            share = list(weights)
         if len(share) != self.player_count:
             raise InvalidInputError(
                 f"weights: expected {self.player_count} numbers, one per player, got {share}"
@@ -213,7 +215,9 @@ class NonlinearGame:
             terminal_costs=(terminal,),
             control_slices=(slice(0, self.control_size),),
             constraints=tuple(replace(c, players=(0,)) for c in self.constraints),
-            expansion=None if own is None else lambda xs, us: own(xs, us).team(share),
+            expansion=None
+            if own is None
+            else lambda xs, us: own(xs, us).team([float(w) for w in share]),
         )
 
     def check(self, x0: Tensor) -> None:

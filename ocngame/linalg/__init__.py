@@ -1,6 +1,7 @@
 """Linear algebra shared by every layer: factored columns and symmetric factorisations."""
 
 from ocngame.linalg.columns import OuterColumns
+from ocngame.linalg.gmres import gmres
 from ocngame.linalg.products import left_product, right_product, with_transpose
 from ocngame.linalg.solve import pivoted_solve
 from ocngame.linalg.symmetric import (
@@ -15,6 +16,7 @@ __all__ = [
     "OuterColumns",
     "count_negative",
     "damped_inverse",
+    "gmres",
     "left_product",
     "pivoted_solve",
     "project_psd",

@@ -49,7 +49,7 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class NonlinearSolution:
-    """The end of an iteration, batch dimensions in front; no gradients flow through it.
+    """The end of an iteration, batch dimensions in front.
 
     An element that is not solved keeps the last trajectory, for a look or another start; its
     status says that it is no solution.
