@@ -3,7 +3,8 @@
 from ocngame.solvers.lq.existence import ExistenceRule, Fault, LQCertificate
 from ocngame.solvers.lq.solution import Solution
 from ocngame.solvers.lq.solve import solve
-from ocngame.solvers.lq.stationary import StationaryRule, StationarySolution, solve_stationary
+from ocngame.solvers.lq.stationary import solve_stationary
+from ocngame.solvers.lq.stationary_solution import StationaryRule, StationarySolution
 from ocngame.solvers.lq.status import Status
 
 __all__ = [

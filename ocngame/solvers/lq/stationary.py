@@ -9,106 +9,21 @@ They are solved by the finite-horizon recursion itself, run until it stands stil
 spectral radius of `A + B K`, and own curvatures.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-
 import torch
 from torch import Tensor
 
-from ocngame._checks import integer, one_of, positive
-from ocngame.bellman import (
-    AffinePolicy,
-    DenseStage,
-    QExpansion,
-    StageCertificate,
-    StageRule,
-    ValueExpansion,
-    evaluate_policy,
-    lq_stages,
-)
+from ocngame._checks import one_of
+from ocngame.bellman import StageRule, evaluate_policy
 from ocngame.errors import InvalidInputError, UnsolvableGameError
 from ocngame.games import InformationStructure, LQGame
-from ocngame.solvers.lq.existence import ExistenceRule, LQCertificate, join, judge
-from ocngame.solvers.lq.feedback import control_scale
 from ocngame.solvers.lq.implicit import attach_gradient
+from ocngame.solvers.lq.repeated_stage import flattened, recursion, stage_of
 from ocngame.solvers.lq.rules import stage_rule
-from ocngame.solvers.lq.settle import Recursion, forever, settle
-from ocngame.solvers.lq.status import Status, code_of, status_of
+from ocngame.solvers.lq.settle import Settled, settle
+from ocngame.solvers.lq.stationary_solution import StationaryRule, StationarySolution, certified
+from ocngame.solvers.lq.status import status_of
 
-__all__ = ["StationaryRule", "StationarySolution", "solve_stationary"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StationaryRule:
-    """When the recursion counts as standing still.
-
-    Attributes:
-        tolerance: Largest relative residual of the Riccati equations. If None, `eps ** 0.75` of
-            the dtype (1.8e-12 in float64), at least 100 roundings: where the closed loop forgets
-            slowly, no arithmetic gets as far as a few roundings. The recursion goes on below that
-            as long as every stage halves the residual.
-        most: Most stages.
-        existence: How far from the border of existence counts as existing.
-    """
-
-    tolerance: float | None = None
-    most: int = 10_000
-    existence: ExistenceRule = field(default_factory=ExistenceRule)
-
-    def __post_init__(self) -> None:
-        """Validate the settings."""
-        if self.tolerance is not None:
-            positive("tolerance", self.tolerance)
-        integer("most", self.most, low=1)
-
-    def resolved(self, dtype: torch.dtype) -> tuple[float, float]:
-        """Give the tolerance, and the residual down to which it is worth going on.
-
-        Args:
-            dtype: The dtype whose rounding is the default's unit.
-
-        Returns:
-            Both; equal where the user set the tolerance.
-        """
-        if self.tolerance is not None:
-            return self.tolerance, self.tolerance
-        eps = torch.finfo(dtype).eps
-        return max(100 * eps, eps**0.75), 10 * eps
-
-
-@dataclass(frozen=True, kw_only=True)
-class StationarySolution:
-    """A stationary equilibrium, batch dimensions in front.
-
-    Attributes:
-        information: The information structure.
-        feedback: `u = K x`, shape (..., m, n); NaN in batch elements that are not solved.
-        v_xx: Hessians of every player's value, shape (..., N, n, n); NaN likewise.
-        residual: Largest residual of the Riccati equations relative to the largest value, (...).
-        spectral_radius: Largest modulus of the eigenvalues of A + B K, shape (...).
-        stages: Number of stages that the recursion took, shape (...).
-        certificate: Own curvatures and the coupled system of the stage (T = 1).
-        codes: Positions in the list of `Status`, shape (...).
-    """
-
-    information: InformationStructure
-    feedback: Tensor
-    v_xx: Tensor
-    residual: Tensor
-    spectral_radius: Tensor
-    stages: Tensor
-    certificate: LQCertificate
-    codes: Tensor
-
-    @property
-    def status(self) -> Status | list:
-        """The status; nested lists of the batch's shape if there is a batch."""
-        return status_of(self.codes)
-
-    @property
-    def solved(self) -> Tensor:
-        """Whether each batch element is solved, shape (...)."""
-        return self.codes == 0
+__all__ = ["repeated_rule", "solve_stationary"]
 
 
 def solve_stationary(
@@ -150,6 +65,65 @@ def solve_stationary(
         >>> round(float(found.v_xx), 12)  # the golden ratio
         1.61803398875
     """
+    stage = repeated_rule(game, information, weights, leader)
+    rule = StationaryRule() if rule is None else rule
+    tolerance, polish = rule.resolved(game.A.dtype)
+    if stage.weights is not None:
+        game = game.repeated(torch.broadcast_shapes(game.batch_shape, stage.weights.shape[:-1]))
+    batch = game.batch_shape
+    pieces = flattened(game, stage)
+    start = game.Q[..., 1, :, :].detach()
+    flat = settle(
+        lambda index: recursion(*pieces(index), rule.existence),
+        start.flatten(0, len(batch) - 1) if batch else start,
+        tolerance=tolerance,
+        polish=polish,
+        most=rule.most,
+    )
+    end = Settled(
+        value=flat.value.reshape(start.shape),
+        residual=flat.residual.reshape(batch),
+        count=flat.count.reshape(batch),
+        sound=flat.sound.reshape(batch),
+    )
+    look = stage_of(game, stage)
+
+    def advance(v_xx: Tensor) -> Tensor:
+        q, policy, _ = look(v_xx)
+        return evaluate_policy(q, policy).v_xx
+
+    v_xx = attach_gradient(advance, end.value, tolerance=tolerance, most=rule.most)
+    solution = certified(game, stage, v_xx, end, rule)
+    if raise_on_failure and bool((solution.codes != 0).any()):
+        where = tuple(int(index) for index in (solution.codes != 0).nonzero()[0])
+        place = f" in batch element {where}" if where else ""
+        raise UnsolvableGameError(
+            f"game: no stationary {stage.information} solution{place}: "
+            f"{status_of(solution.codes[where])}"
+        )
+    return solution
+
+
+def repeated_rule(
+    game: LQGame,
+    information: InformationStructure | str,
+    weights: Tensor | None,
+    leader: int | None,
+) -> StageRule:
+    """Make the rule of a stage that repeats forever from what the user asked for.
+
+    Args:
+        game: The game.
+        information: The information structure or its name.
+        weights: Weights of cooperative play, or None.
+        leader: Leader of Stackelberg play, or None.
+
+    Returns:
+        The rule.
+
+    Raises:
+        InvalidInputError: naming the argument that does not fit an infinite horizon.
+    """
     one_of("information", information, [structure.value for structure in InformationStructure])
     stage = stage_rule(game, InformationStructure(information), weights, leader)
     if stage.information is InformationStructure.OPEN_LOOP:
@@ -161,118 +135,4 @@ def solve_stationary(
     for name in ("c", "q", "r"):
         if bool(getattr(game, name).detach().any()):
             raise InvalidInputError(f"game.{name}: expected zero for an infinite horizon")
-    rule = StationaryRule() if rule is None else rule
-    tolerance, polish = rule.resolved(game.A.dtype)
-    if stage.weights is not None:
-        game = game.repeated(torch.broadcast_shapes(game.batch_shape, stage.weights.shape[:-1]))
-    batch = game.batch_shape
-    pieces = _flattened(game, stage)
-    end = settle(
-        lambda index: _recursion(*pieces(index), rule.existence),
-        game.Q[..., 1, :, :].detach().flatten(0, len(batch) - 1)
-        if batch
-        else game.Q[:, 1].detach(),
-        tolerance=tolerance,
-        polish=polish,
-        most=rule.most,
-    )
-    value = end.value.reshape(*batch, *end.value.shape[-3:])
-    residual, stages, sound = (part.reshape(batch) for part in (end.residual, end.count, end.sound))
-    look = _stage_of(game, stage)
-
-    def advance(v_xx: Tensor) -> Tensor:
-        q, policy, _ = look(v_xx)
-        return evaluate_policy(q, policy).v_xx
-
-    v_xx = attach_gradient(advance, value, tolerance=tolerance, most=rule.most)
-    _, policy, found = look(v_xx)
-    certificate = join([found], control_scale(game, stage))
-    codes = judge(certificate, rule.existence, Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM).codes
-    loop = (game.A + game.B @ policy.feedback.unsqueeze(-3)).detach().squeeze(-3)
-    finite = torch.isfinite(loop).all(-1).all(-1)
-    safe = torch.where(finite[..., None, None], loop, 0)
-    radius = torch.where(finite, torch.linalg.eigvals(safe).abs().amax(-1), torch.nan)
-    still = (residual <= tolerance) & torch.isfinite(value).flatten(-3).all(-1)
-    codes = codes.masked_fill(~still & sound, code_of(Status.NOT_CONVERGED))
-    codes = codes.masked_fill((codes == 0) & ~(radius < 1), code_of(Status.UNSTABLE))
-    if raise_on_failure and bool((codes != 0).any()):
-        where = tuple(int(index) for index in (codes != 0).nonzero()[0])
-        place = f" in batch element {where}" if where else ""
-        raise UnsolvableGameError(
-            f"game: no stationary {stage.information} solution{place}: {status_of(codes[where])}"
-        )
-    solved = codes == 0
-    return StationarySolution(
-        information=stage.information,
-        feedback=torch.where(solved[..., None, None], policy.feedback, torch.nan),
-        v_xx=torch.where(solved[..., None, None, None], v_xx, torch.nan),
-        residual=residual,
-        spectral_radius=radius,
-        stages=stages,
-        certificate=certificate,
-        codes=codes,
-    )
-
-
-def _stage_of(
-    game: LQGame, rule: StageRule
-) -> Callable[[Tensor], tuple[QExpansion, AffinePolicy, StageCertificate]]:
-    """Give the stage game as a function of the value after it."""
-    dense = DenseStage(quadratic=lq_stages(game)[0], rule=rule)
-    zero = game.q[..., 0, :]
-
-    def look(v_xx: Tensor) -> tuple[QExpansion, AffinePolicy, StageCertificate]:
-        q = dense.expand(ValueExpansion(v=zero[..., 0], v_x=zero, v_xx=v_xx))
-        return q, *dense.solve(q)
-
-    return look
-
-
-def _recursion(game: LQGame, rule: StageRule, existence: ExistenceRule) -> Recursion:
-    """Give the stage as a recursion for the value, without gradients."""
-    look, scale = _stage_of(game, rule), control_scale(game, rule)
-    dense = DenseStage(quadratic=lq_stages(game)[0], rule=rule)
-    zero = torch.zeros_like(game.q[..., 0, :])
-    nothing = ValueExpansion(v=zero[..., 0], v_x=zero, v_xx=torch.zeros_like(game.Q[..., 0, :, :]))
-    alone = dense.expand(nothing)
-    A, B = game.A.squeeze(-3), game.B.squeeze(-3)
-
-    def step(v_xx: Tensor) -> tuple[Tensor, tuple[AffinePolicy, StageCertificate]]:
-        q, policy, found = look(v_xx)
-        return evaluate_policy(q, policy).v_xx, (policy, found)
-
-    def jump(evidence: tuple[AffinePolicy, StageCertificate]) -> Tensor:
-        policy, _ = evidence
-        return forever(evaluate_policy(alone, policy).v_xx, A + B @ policy.feedback)
-
-    def sound(evidence: tuple[AffinePolicy, StageCertificate]) -> Tensor:
-        certificate = join([evidence[1]], scale)
-        return (
-            judge(certificate, existence, Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM).codes == 0
-        )
-
-    return Recursion(step=step, jump=jump, sound=sound)
-
-
-def _flattened(
-    game: LQGame, rule: StageRule
-) -> Callable[[Tensor | None], tuple[LQGame, StageRule]]:
-    """Give some elements of a game, and of its rule, from an index into the flattened batch."""
-    batch = game.batch_shape
-    parts = {name: getattr(game, name).detach() for name in ("A", "B", "Q", "R", "M")}
-    weights = rule.weights if rule.weights is None else rule.weights.detach()
-    if batch:
-        parts = {name: part.flatten(0, len(batch) - 1) for name, part in parts.items()}
-        if weights is not None:
-            weights = weights.expand(*batch, weights.shape[-1]).flatten(0, len(batch) - 1)
-
-    def pick(index: Tensor | None) -> tuple[LQGame, StageRule]:
-        if index is None:
-            chosen, share = parts, weights
-        else:
-            chosen = {name: part[index] for name, part in parts.items()}
-            share = None if weights is None else weights[index]
-        some = LQGame(control_slices=game.control_slices, **chosen)
-        return some, replace(rule, weights=share)
-
-    return pick
+    return stage
