@@ -125,6 +125,8 @@ def _applies(
 ) -> bool:
     if isinstance(game, NonlinearGame):
         return information in KINDS
+    if information is InformationStructure.OPEN_LOOP_STACKELBERG:
+        return False
     if information is InformationStructure.ZERO_SUM:
         return game.is_zero_sum
     return information is not InformationStructure.STACKELBERG or leader is not None

@@ -80,10 +80,13 @@ def deviation_gain(
     non_negative("least_curvature", least_curvature)
     if radius is not None:
         non_negative("radius", radius)
-    if information is InformationStructure.STACKELBERG:
+    if information in {
+        InformationStructure.STACKELBERG,
+        InformationStructure.OPEN_LOOP_STACKELBERG,
+    }:
         raise InvalidInputError(
-            "information: expected play in which nobody answers a deviation, got stackelberg; "
-            "its residuals can be had"
+            "information: expected play in which nobody answers a deviation, got "
+            f"{information}; the residuals of stackelberg play can be had"
         )
     if isinstance(game, NonlinearGame):
         about = about_path(game, play, information)

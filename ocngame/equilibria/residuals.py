@@ -16,6 +16,7 @@ from ocngame.bellman import StageCondition, StageRule, evaluate_policies, stage_
 from ocngame.bellman.policy import AffinePolicy
 from ocngame.equilibria.about_path import about_path
 from ocngame.equilibria.play import Candidate, Play, committed, in_batch, path, reach
+from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, LQGame, NonlinearGame
 
 __all__ = ["conditions", "own_gradient", "residuals"]
@@ -95,6 +96,11 @@ def residuals(
 
 
 def _relative(game: LQGame, play: Play, information: InformationStructure) -> Tensor:
+    if information is InformationStructure.OPEN_LOOP_STACKELBERG:
+        raise InvalidInputError(
+            "information: expected play whose conditions can be asked stage by stage, got "
+            f"{information}; its followers can be judged as open_loop"
+        )
     game = in_batch(game, play)
     states, controls = path(game, play)
     rule = StageRule(

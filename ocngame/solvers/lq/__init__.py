@@ -1,6 +1,11 @@
 """Linear-quadratic games: exact solutions with evidence of existence."""
 
 from ocngame.solvers.lq.existence import ExistenceRule, Fault, LQCertificate
+from ocngame.solvers.lq.find_stationary import (
+    StationaryEquilibria,
+    find_stationary,
+    scattered_values,
+)
 from ocngame.solvers.lq.solution import Solution
 from ocngame.solvers.lq.solve import solve
 from ocngame.solvers.lq.stationary import solve_stationary
@@ -12,9 +17,12 @@ __all__ = [
     "Fault",
     "LQCertificate",
     "Solution",
+    "StationaryEquilibria",
     "StationaryRule",
     "StationarySolution",
     "Status",
+    "find_stationary",
+    "scattered_values",
     "solve",
     "solve_stationary",
 ]

@@ -7,12 +7,20 @@ from torch import Tensor
 
 from ocngame._checks import one_of
 from ocngame._tensor_checks import finite, same_kind, shaped
-from ocngame.bellman import AffinePolicy, ValueExpansion, play_policies, stack_policies
-from ocngame.errors import UnsolvableGameError
+from ocngame.bellman import (
+    AffinePolicy,
+    BackwardPass,
+    StageRule,
+    ValueExpansion,
+    play_policies,
+    stack_policies,
+)
+from ocngame.errors import InvalidInputError, UnsolvableGameError
 from ocngame.games import InformationStructure, LQGame
-from ocngame.solvers.lq.existence import ExistenceRule, Fault, judge
+from ocngame.solvers.lq.existence import ExistenceRule, Fault, LQCertificate, judge
 from ocngame.solvers.lq.feedback import solve_by_values
 from ocngame.solvers.lq.open_loop import solve_by_costates
+from ocngame.solvers.lq.open_loop_stackelberg import solve_announced
 from ocngame.solvers.lq.rules import stage_rule
 from ocngame.solvers.lq.solution import Solution
 from ocngame.solvers.lq.status import Status, code_of, status_of
@@ -44,7 +52,8 @@ def solve(
         information: The information structure or its name.
         x0: Initial state, shape (..., n), for a trajectory along the solution.
         weights: Weights of the players' costs, shape (..., N), for cooperative play only.
-        leader: Index of the player that moves first at every stage, for Stackelberg play only.
+        leader: Index of the player that moves first, at every stage in `stackelberg` play, once for
+            its whole sequence in `open_loop_stackelberg` play, which needs x0.
         existence: How far from the border of existence counts as existing.
         raise_on_failure: Whether a batch element without a solution raises. If not, its policies,
             values and trajectory are NaN and its status says why; the others are unaffected.
@@ -82,6 +91,8 @@ def solve(
         same_kind("x0", x0, game.A, "game.A")
         finite("x0", x0.detach())
     existence = ExistenceRule() if existence is None else existence
+    if rule.information is InformationStructure.OPEN_LOOP_STACKELBERG and rule.leader is not None:
+        return _announced(game, rule, x0, existence, raise_on_failure=raise_on_failure)
     if rule.information is InformationStructure.OPEN_LOOP:
         found, certificate = solve_by_costates(game, rule)
         curvature, system = Status.CONDENSED_CURVATURE, Status.SINGULAR_BOUNDARY
@@ -92,6 +103,39 @@ def solve(
     fault = judge(certificate, existence, curvature, system)
     if rule.information is InformationStructure.COOPERATIVE:
         fault = replace(fault, player=torch.full_like(fault.player, -1))
+    return _handed_back(game, rule, policies, found, certificate, fault, x0, raise_on_failure)
+
+
+def _announced(
+    game: LQGame,
+    rule: StageRule,
+    x0: Tensor | None,
+    existence: ExistenceRule,
+    *,
+    raise_on_failure: bool,
+) -> Solution:
+    """Solve for sequences that a leader and its followers announce at the start."""
+    if x0 is None or rule.leader is None:
+        raise InvalidInputError(
+            "x0: expected an initial state for open_loop_stackelberg play, whose leader announces "
+            "one sequence, got None"
+        )
+    batch = torch.broadcast_shapes(game.batch_shape, x0.shape[:-1])
+    game, x0 = game.repeated(batch), x0.expand(*batch, game.state_size)
+    policies, found, certificate, fault = solve_announced(game, rule.leader, x0, existence)
+    return _handed_back(game, rule, policies, found, certificate, fault, x0, raise_on_failure)
+
+
+def _handed_back(
+    game: LQGame,
+    rule: StageRule,
+    policies: AffinePolicy,
+    found: BackwardPass,
+    certificate: LQCertificate,
+    fault: Fault,
+    x0: Tensor | None,
+    raise_on_failure: bool,
+) -> Solution:
     fault = _finite_or_fault(fault, found.values[0])
     if raise_on_failure:
         _refuse(fault, rule.information)

@@ -126,8 +126,11 @@ def repeated_rule(
     """
     one_of("information", information, [structure.value for structure in InformationStructure])
     stage = stage_rule(game, InformationStructure(information), weights, leader)
-    if stage.information is InformationStructure.OPEN_LOOP:
-        raise InvalidInputError("information: expected play by policies, got open_loop")
+    if stage.information in {
+        InformationStructure.OPEN_LOOP,
+        InformationStructure.OPEN_LOOP_STACKELBERG,
+    }:
+        raise InvalidInputError(f"information: expected play by policies, got {stage.information}")
     if game.horizon != 1:
         raise InvalidInputError(
             f"game: expected a horizon of 1, whose stage is repeated, got {game.horizon}"
