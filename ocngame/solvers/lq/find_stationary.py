@@ -30,7 +30,7 @@ from ocngame.solvers.lq.repeated_stage import stage_of
 from ocngame.solvers.lq.settle import Settled
 from ocngame.solvers.lq.stationary import repeated_rule
 from ocngame.solvers.lq.stationary_solution import StationaryRule, StationarySolution, certified
-from ocngame.solvers.lq.status import Status
+from ocngame.solvers.lq.status import Status, curvature_status
 
 __all__ = ["StationaryEquilibria", "find_stationary", "scattered_values"]
 
@@ -193,7 +193,9 @@ def _newton(
         count = count + moving
         moving &= ~pending
     evidence = join([look(value)[2]], control_scale(game, stage))
-    fault = judge(evidence, rule.existence, Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM)
+    fault = judge(
+        evidence, rule.existence, curvature_status(stage.information), Status.SINGULAR_SYSTEM
+    )
     return Settled(value=value, residual=residual, count=count, sound=fault.codes == 0)
 
 

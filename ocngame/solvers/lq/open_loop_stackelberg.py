@@ -18,6 +18,8 @@ past) and nu^i (of the size of u^i). The first-order conditions of the leader's 
 
 which is indefinite, so it is solved for its stationary point by the recursion of one player.
 
+Players' costs are first brought to one size, since the recursion would mix their units.
+
 Second order: each follower's cost is strictly convex in its own sequence (`best_response`), the
 followers' own boundary-value problem is regular, and the leader's cost is strictly convex on the
 constraints. The stage matrices `R^ + B^' P B^` are the pivots of the leader's optimality system, so
@@ -46,6 +48,7 @@ from ocngame.solvers.lq.existence import ExistenceRule, Fault, LQCertificate, ju
 from ocngame.solvers.lq.feedback import solve_by_values
 from ocngame.solvers.lq.open_loop import solve_by_costates
 from ocngame.solvers.lq.status import Status, code_of
+from ocngame.solvers.lq.units import costs_of_one_size
 
 __all__ = ["leaders_problem", "solve_announced"]
 
@@ -66,6 +69,7 @@ def solve_announced(
         evidence and the verdict. The leader's own curvature is the smallest of the eigenvalues of a
         stage that have to be positive.
     """
+    told, game = game, costs_of_one_size(game)
     lifted = leaders_problem(game, leader)
     whole = StageRule(slices=lifted.control_slices)
     found, certificate = solve_by_values(lifted, whole)
@@ -77,7 +81,7 @@ def solve_announced(
     answer = _answer(game, leader)
     evidence = _evidence(game, leader, certificate, values, scale, answer)
     fault = _verdict(game, leader, existence, evidence, values, scale)
-    return policies, evaluate_policies(game, policies), evidence, fault
+    return policies, evaluate_policies(told, policies), evidence, fault
 
 
 def leaders_problem(game: LQGame, leader: int) -> LQGame:

@@ -20,7 +20,7 @@ from ocngame.games import LQGame
 from ocngame.solvers.lq.existence import ExistenceRule, join, judge
 from ocngame.solvers.lq.feedback import control_scale
 from ocngame.solvers.lq.settle import Recursion, forever
-from ocngame.solvers.lq.status import Status
+from ocngame.solvers.lq.status import Status, curvature_status
 
 __all__ = ["flattened", "recursion", "stage_of"]
 
@@ -76,7 +76,10 @@ def recursion(game: LQGame, rule: StageRule, existence: ExistenceRule) -> Recurs
     def sound(evidence: tuple[AffinePolicy, StageCertificate]) -> Tensor:
         certificate = join([evidence[1]], scale)
         return (
-            judge(certificate, existence, Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM).codes == 0
+            judge(
+                certificate, existence, curvature_status(rule.information), Status.SINGULAR_SYSTEM
+            ).codes
+            == 0
         )
 
     return Recursion(step=step, jump=jump, sound=sound)

@@ -23,7 +23,8 @@ from ocngame.solvers.lq.open_loop import solve_by_costates
 from ocngame.solvers.lq.open_loop_stackelberg import solve_announced
 from ocngame.solvers.lq.rules import stage_rule
 from ocngame.solvers.lq.solution import Solution
-from ocngame.solvers.lq.status import Status, code_of, status_of
+from ocngame.solvers.lq.status import Status, code_of, curvature_status, status_of
+from ocngame.solvers.lq.units import control_units, in_units, out_of_units
 
 __all__ = ["solve"]
 
@@ -39,6 +40,9 @@ def solve(
     raise_on_failure: bool = True,
 ) -> Solution:
     """Solve a linear-quadratic game exactly, under an information structure.
+
+    A decision maker's controls that differ by more than a million are solved in their own units
+    (`ocngame.solvers.lq.units`), which the certificate is in.
 
     Nothing is regularised: a game that has no equilibrium of the kind asked for is refused. The
     open-loop saddle point of a zero-sum game is its open-loop Nash equilibrium.
@@ -91,6 +95,27 @@ def solve(
         same_kind("x0", x0, game.A, "game.A")
         finite("x0", x0.detach())
     existence = ExistenceRule() if existence is None else existence
+    units = control_units(game, rule)
+    if units is None:
+        return _solved(game, rule, x0, existence, raise_on_failure=raise_on_failure)
+    scaled = in_units(game, units)
+    found = _solved(scaled, rule, x0, existence, raise_on_failure=raise_on_failure)
+    return replace(
+        found,
+        policies=out_of_units(found.policies, units),
+        controls=None if found.controls is None else found.controls * units,
+    )
+
+
+def _solved(
+    game: LQGame,
+    rule: StageRule,
+    x0: Tensor | None,
+    existence: ExistenceRule,
+    *,
+    raise_on_failure: bool,
+) -> Solution:
+    """Solve a game under a rule, in the units that it is given in."""
     if rule.information is InformationStructure.OPEN_LOOP_STACKELBERG and rule.leader is not None:
         return _announced(game, rule, x0, existence, raise_on_failure=raise_on_failure)
     if rule.information is InformationStructure.OPEN_LOOP:
@@ -98,7 +123,7 @@ def solve(
         curvature, system = Status.CONDENSED_CURVATURE, Status.SINGULAR_BOUNDARY
     else:
         found, certificate = solve_by_values(game, rule)
-        curvature, system = Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM
+        curvature, system = curvature_status(rule.information), Status.SINGULAR_SYSTEM
     policies = stack_policies(found.policies)
     fault = judge(certificate, existence, curvature, system)
     if rule.information is InformationStructure.COOPERATIVE:

@@ -12,7 +12,7 @@ from ocngame.solvers.lq.existence import ExistenceRule, LQCertificate, join, jud
 from ocngame.solvers.lq.feedback import control_scale
 from ocngame.solvers.lq.repeated_stage import stage_of
 from ocngame.solvers.lq.settle import Settled
-from ocngame.solvers.lq.status import Status, code_of, status_of
+from ocngame.solvers.lq.status import Status, code_of, curvature_status, status_of
 
 __all__ = ["StationaryRule", "StationarySolution", "certified"]
 
@@ -111,7 +111,9 @@ def certified(
     """
     _, policy, found = stage_of(game, stage)(v_xx)
     certificate = join([found], control_scale(game, stage))
-    fault = judge(certificate, rule.existence, Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM)
+    fault = judge(
+        certificate, rule.existence, curvature_status(stage.information), Status.SINGULAR_SYSTEM
+    )
     loop = (game.A + game.B @ policy.feedback.unsqueeze(-3)).detach().squeeze(-3)
     finite = torch.isfinite(loop).all(-1).all(-1)
     safe = torch.where(finite[..., None, None], loop, 0)

@@ -16,6 +16,7 @@ from ocngame.solvers.lq.feedback import solve_by_values
 from ocngame.solvers.lq.open_loop import solve_by_costates
 from ocngame.solvers.lq.status import Status, status_of
 from ocngame.solvers.nonlinear.augmented import Constrained, iterate_constrained
+from ocngame.solvers.nonlinear.diagnosis import diagnosed
 from ocngame.solvers.nonlinear.iterate import Outcome, iterate
 from ocngame.solvers.nonlinear.options import IterationOptions
 from ocngame.solvers.nonlinear.point import Point, Problem, run_pass
@@ -89,6 +90,9 @@ def solve_nonlinear(
             problem, xs, us, tolerance=options.tolerance, max_iterations=options.max_iterations
         )
     point, codes, certificate = _certify(problem, outcome, report, existence)
+    codes = diagnosed(
+        problem, information, point, codes, None if report is None else report.multipliers
+    )
     if raise_on_failure:
         _refuse(codes.reshape(batch), information, outcome, batch)
     return NonlinearSolution(
