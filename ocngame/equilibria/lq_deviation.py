@@ -17,7 +17,7 @@ from ocngame.bellman import AffinePolicy, best_response, owners
 from ocngame.equilibria.gain import DeviationGain, Evidence, ratio
 from ocngame.equilibria.play import Play, committed, decision_game, in_batch, path, reach
 from ocngame.games import InformationStructure, LQGame
-from ocngame.games.lq import sum_of_terms
+from ocngame.games.lq_costs import sum_of_terms
 
 __all__ = ["exact_curvature", "exact_gain"]
 
