@@ -10,10 +10,10 @@ import sys
 import torch
 from torch import Tensor
 
+import ocngame as og
 from ocngame.equilibria import DeviationSearch, deviation_gain
 from ocngame.games.draw_trajectory import draw_side_by_side
 from ocngame.games.zoo import ReadyGame, intersection, lane_merge
-from ocngame.solvers.find_equilibria import find_equilibria
 from ocngame.solvers.nonlinear import IterationOptions
 
 
@@ -28,7 +28,7 @@ def hurry(ready: ReadyGame, fast: int, slow: int, push: float, stages: int) -> T
 
 
 def show(ready: ReadyGame, starts: list[Tensor], information: str) -> None:
-    found = find_equilibria(
+    found = og.find_equilibria(
         ready.game,
         x0=ready.x0,
         starts=torch.stack(starts),
