@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ocngame import equilibria
     from ocngame.games import GameGraph, InformationStructure, LQGame, NonlinearGame, Player
+    from ocngame.solvers.find_equilibria import find_equilibria
     from ocngame.solvers.lq import Solution, Status
     from ocngame.solvers.nonlinear import IterationOptions, NonlinearSolution
     from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "equilibria": "ocngame",
+    "find_equilibria": "ocngame.solvers.find_equilibria",
     "GameGraph": "ocngame.games",
     "InformationStructure": "ocngame.games",
     "IterationOptions": "ocngame.solvers.nonlinear",
@@ -47,6 +49,7 @@ __all__ = [
     "Status",
     "__version__",
     "equilibria",
+    "find_equilibria",
     "solve",
 ]
 

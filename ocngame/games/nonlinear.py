@@ -193,7 +193,7 @@ class NonlinearGame:
         """
         return self.cost_terms(xs, us).sum(-1)
 
-    def team(self, weights: Sequence[float] | None = None) -> "NonlinearGame":
+    def team(self, weights: Sequence[float] | Sequence[Tensor] | None = None) -> "NonlinearGame":
         """Make the game of one player who minimises a weighted sum of all costs.
 
         Args:
@@ -205,7 +205,9 @@ class NonlinearGame:
         Raises:
             InvalidInputError: if there is not one weight per player.
         """
-        share = [1.0] * self.player_count if weights is None else list(weights)
+        share: list[float | Tensor] = [1.0] * self.player_count
+        if weights is not None:
+            share = list(weights)
         if len(share) != self.player_count:
             raise InvalidInputError(
                 f"weights: expected {self.player_count} numbers, one per player, got {share}"
@@ -219,18 +221,22 @@ class NonlinearGame:
             terms = zip(share, self.terminal_costs, strict=True)
             return torch.stack([w * cost(x) for w, cost in terms]).sum()
 
-        own, key = self.expansion, tuple(share)
+        own, key = self.expansion, tuple(w for w in share if not isinstance(w, Tensor))
         if key in self._teams:
             return self._teams[key]
-        self._teams[key] = replace(
+        team = replace(
             self,
             running_costs=(running,),
             terminal_costs=(terminal,),
             control_slices=(slice(0, self.control_size),),
             constraints=tuple(replace(c, players=(0,)) for c in self.constraints),
-            expansion=None if own is None else lambda xs, us: own(xs, us).team(share),
+            expansion=None
+            if own is None
+            else lambda xs, us: own(xs, us).team([float(w) for w in share]),
         )
-        return self._teams[key]
+        if len(key) == self.player_count:
+            self._teams[key] = team
+        return team
 
     def check(self, x0: Tensor) -> None:
         """Call every function once and require what it must return.

@@ -3,6 +3,7 @@
 from ocngame.linalg.blocks import block_gram, block_multiply, block_number
 from ocngame.linalg.columns import Columns
 from ocngame.linalg.dense_columns import DenseColumns
+from ocngame.linalg.gmres import gmres
 from ocngame.linalg.outer_columns import OuterColumns
 from ocngame.linalg.products import left_product, right_product, with_transpose
 from ocngame.linalg.row_columns import RowColumns
@@ -25,6 +26,7 @@ __all__ = [
     "block_number",
     "count_negative",
     "damped_inverse",
+    "gmres",
     "left_product",
     "pivoted_solve",
     "project_psd",

@@ -1,5 +1,6 @@
 """Nonlinear games: iterative quadratic approximation, judged on the original game."""
 
+from ocngame.solvers.nonlinear.implicit import attach_gradient
 from ocngame.solvers.nonlinear.options import AugmentedLagrangian, IterationOptions
 from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Path, Start
 from ocngame.solvers.nonlinear.solve import solve_nonlinear
@@ -11,5 +12,6 @@ __all__ = [
     "NonlinearSolution",
     "Path",
     "Start",
+    "attach_gradient",
     "solve_nonlinear",
 ]

@@ -69,7 +69,7 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class NonlinearSolution:
-    """The end of an iteration, batch dimensions in front; no gradients flow through it.
+    """The end of an iteration, batch dimensions in front.
 
     An element that is not solved keeps the last trajectory, for a look or another start; its
     status says that it is no solution.
@@ -138,6 +138,11 @@ class NonlinearSolution:
     def leader(self) -> int | None:
         """None: no leader here."""
         return None
+
+    @property
+    def multipliers(self) -> Multipliers | None:
+        """Multipliers of the constraints, or None if there are none."""
+        return None if self.constraints is None else self.constraints.multipliers
 
     def start(self) -> Start:
         """Give a start from this solution.

@@ -17,6 +17,7 @@ from ocngame.solvers.lq.status import status_of
 from ocngame.solvers.nonlinear.augmented import Constrained, iterate_constrained
 from ocngame.solvers.nonlinear.begin import begin, first_path, first_secants
 from ocngame.solvers.nonlinear.certify import certify
+from ocngame.solvers.nonlinear.diagnosis import diagnosed
 from ocngame.solvers.nonlinear.iterate import Outcome, iterate
 from ocngame.solvers.nonlinear.options import IterationOptions
 from ocngame.solvers.nonlinear.point import Problem
@@ -94,6 +95,9 @@ def solve_nonlinear(
             secants=first_secants(start, batch),
         )
     point, codes, certificate = certify(problem, outcome, report, existence)
+    codes = diagnosed(
+        problem, information, point, codes, None if report is None else report.multipliers
+    )
     if raise_on_failure:
         _refuse(codes.reshape(batch), information, outcome, batch)
     return NonlinearSolution(
