@@ -184,3 +184,22 @@ def test_the_update_is_the_formula():
     assert float(found.max()) == 0
     with pytest.raises(InvalidInputError, match=r"reward.*1\.5"):
         bandit.rewarded(weights, 1, 1.5)
+
+
+def test_a_refused_step_leaves_the_team_as_it_was():
+    model, x, y = problem()
+    config = OCNOptConfig(cooperation=Cooperation(alignment=BanditAlignment()))
+    opt = OCNOpt(model, config=config, example_input=x)
+    for _ in range(3):
+        opt.step(x, y)
+    before = opt.team.save()
+    opt.backward(lambda: nn.functional.cross_entropy(model(x), y))
+    model.first.weight.grad.fill_(math.nan)
+    assert not opt.step().accepted
+    after = opt.team.save()
+    assert after["scale"] == before["scale"]
+    assert after["last_loss"] == before["last_loss"]
+    for one, two in zip(after["pairs"], before["pairs"], strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=0)
+    opt.zero_grad()
+    assert opt.step(x, y).accepted

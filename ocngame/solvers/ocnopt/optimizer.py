@@ -165,7 +165,9 @@ class OCNOpt(torch.optim.Optimizer):
         own = float(batch.loss)
         if rule.judge is Judge.NEXT_BATCH and rule.measures(state.step - 1) and state.step > 0:
             state, ratio = judged_ratio(self, state, controls, own, batch.measure)
+        remembered = None
         if self.team is not None:
+            remembered = self.team.save()
             self.team.learn(own, -ratio * state.predicted)
         derivatives = Derivatives(
             gradients=gradients_of(controls),
@@ -187,6 +189,8 @@ class OCNOpt(torch.optim.Optimizer):
                 )
                 others = move_others(self, self._others, rates)
         except NonFiniteError as error:
+            if self.team is not None and remembered is not None:
+                self.team.load(remembered)
             return self._refuse(batch, loss, str(error))
         apply_moves(controls, proposal.moves, rates)
         predicted = proposal.predicted + others
