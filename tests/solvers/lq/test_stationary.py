@@ -123,7 +123,7 @@ def test_a_loop_that_forgets_slowly_is_reached_in_few_stages(seed):
     assert float(found.residual) < 1e-13
     assert int(found.stages) < 100
     finite = og.solve(slow_game(seed, horizon=1200))
-    torch.testing.assert_close(finite.policies.feedback[0], found.feedback, rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(finite.policies.feedback[0], found.feedback, rtol=1e-5, atol=1e-7)
 
 
 def test_the_default_tolerance_is_reached_in_float32():
