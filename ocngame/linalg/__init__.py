@@ -1,6 +1,7 @@
 """Linear algebra shared by every layer: factored columns and symmetric factorisations."""
 
 from ocngame.linalg.columns import OuterColumns
+from ocngame.linalg.krylov import KrylovResult, RitzPairs, gmres, lanczos
 from ocngame.linalg.products import left_product, right_product, with_transpose
 from ocngame.linalg.solve import pivoted_solve
 from ocngame.linalg.symmetric import (
@@ -12,9 +13,13 @@ from ocngame.linalg.symmetric import (
 )
 
 __all__ = [
+    "KrylovResult",
     "OuterColumns",
+    "RitzPairs",
     "count_negative",
     "damped_inverse",
+    "gmres",
+    "lanczos",
     "left_product",
     "pivoted_solve",
     "project_psd",

@@ -1,0 +1,22 @@
+"""Players with costs of their own: the coupled stage game of a differentiable game."""
+
+from ocngame.solvers.players.config import PlayerOptConfig
+from ocngame.solvers.players.curvature import DiagonalOwn, FullOwn, IdentityOwn, OwnCurvature
+from ocngame.solvers.players.info import PlayerStepInfo
+from ocngame.solvers.players.optimizer import PlayerOpt
+from ocngame.solvers.players.stage import DenseSolve, KrylovSolve
+from ocngame.solvers.players.steps import JudgedStep, PlainStep
+
+__all__ = [
+    "DenseSolve",
+    "DiagonalOwn",
+    "FullOwn",
+    "IdentityOwn",
+    "JudgedStep",
+    "KrylovSolve",
+    "OwnCurvature",
+    "PlainStep",
+    "PlayerOpt",
+    "PlayerOptConfig",
+    "PlayerStepInfo",
+]
