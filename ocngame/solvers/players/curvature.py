@@ -6,9 +6,10 @@ game must be positive (semi-)definite:
 * identity: `I / step`; with the mixed second derivatives beside it the stage game is that of
   competitive gradient descent (Schaefer & Anandkumar, 1905.12103, equation 3);
 * diagonal: `diag(sqrt(average of xi^2) + epsilon) / step`, Adam's denominator, bias corrected;
-* full: the Hessian with its negative eigenvalues turned over (as in saddle-free Newton, Dauphin et
-  al., 1406.2572). In matrix-free solves they are found by Lanczos: with the Ritz pairs (theta, q)
-  of value below zero, `H + sum 2 |theta| q q'`. It is exact for players of at most `lanczos` numbers.
+* full: the Hessian with its negative eigenvalues taken out, so that a player goes down its gradient
+  where its cost curves downwards. In matrix-free solves they are found by Lanczos: with the Ritz
+  pairs (theta, q) of value below zero, `H + sum |theta| q q'`, which is exact for players of at most
+  `lanczos` numbers.
 """
 
 from abc import ABC, abstractmethod
@@ -102,7 +103,7 @@ class DiagonalOwn(OwnCurvature):
 
 @dataclass(frozen=True, kw_only=True)
 class FullOwn(OwnCurvature):
-    """The Hessian of the own cost, its negative eigenvalues turned over.
+    """The Hessian of the own cost, its negative eigenvalues taken out.
 
     Attributes:
         lanczos: Products that look for negative eigenvalues in a matrix-free solve, per player.

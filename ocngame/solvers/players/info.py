@@ -22,7 +22,7 @@ class PlayerStepInfo:
         products: Second-order backward passes.
         solve_residual: Relative residual of the linear solve.
         solve_converged: Whether that is within its tolerance.
-        flipped: Negative own curvatures that were turned over.
+        removed: Negative own curvatures that were taken out.
         reason: Why the players did not move; empty if they did.
     """
 
@@ -37,7 +37,7 @@ class PlayerStepInfo:
     products: int = 0
     solve_residual: float = math.nan
     solve_converged: bool = True
-    flipped: int = 0
+    removed: int = 0
     reason: str = ""
 
     @property

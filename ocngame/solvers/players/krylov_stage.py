@@ -1,8 +1,8 @@
 r"""The stage game by products alone: one linear operator per decision maker's curvature, GMRES.
 
 No matrix of the controls' size is formed: memory is that of the Krylov basis, `max_products`
-vectors. Negative own curvatures are found by Lanczos from the own gradient and turned over as
-low-rank terms `2 |theta| q q'`. A Stackelberg leader's row needs a transposed solve with the
+vectors. Negative own curvatures are found by Lanczos from the own gradient and taken out by
+low-rank terms `|theta| q q'`. A Stackelberg leader's row needs a transposed solve with the
 followers' block for every product, `Z' y = y_L - S_FL' S_FF^{-T} y_F`.
 """
 
@@ -21,8 +21,8 @@ __all__ = ["KrylovStage"]
 
 
 @dataclass(frozen=True)
-class _Flip:
-    """Low-rank terms that turn negative curvatures over: `2 |theta| q q'`."""
+class _LowRank:
+    """Low-rank terms that take negative curvatures out: `|theta| q q'`."""
 
     vectors: Tensor
     weights: Tensor
@@ -61,10 +61,10 @@ class KrylovStage(Stage):
         before = point.products
         self._followers = _Followers(self, rule.leader)
         self.slope = self._slope()
-        self._flips: dict[int, _Flip] = {}
+        self._removed: dict[int, _LowRank] = {}
         if diagonal is None and steps > 0:
             for maker in self._makers():
-                self._flips[maker] = self._flip(maker, steps)
+                self._removed[maker] = self._negative(maker, steps)
         self._opening = point.products - before
 
     def product(self, direction: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class KrylovStage(Stage):
             products=self._point.products - before + self._opening,
             residual=max(result.residual for result in results),
             converged=all(result.converged for result in results),
-            flipped=sum(len(flip.weights) for flip in self._flips.values()),
+            removed=sum(len(term.weights) for term in self._removed.values()),
         )
 
     def _makers(self) -> list[int]:
@@ -145,8 +145,8 @@ class KrylovStage(Stage):
             rows[block] = damping * v[block] + self._followers.seen_by_leader(
                 self._leader_rows(v, true=true), damping, true=true
             )
-        for maker, flip in ({} if true else self._flips).items():
-            rows[self._block(maker)] += flip(v[self._block(maker)])
+        for maker, term in ({} if true else self._removed).items():
+            rows[self._block(maker)] += term(v[self._block(maker)])
         return rows
 
     def correction(self, maker: int, v: Tensor) -> Tensor:
@@ -162,8 +162,8 @@ class KrylovStage(Stage):
         if self._diagonal is not None:
             own = self._point.hessian_product(maker, v, rows=maker, columns=maker)
             return self._diagonal[self._block(maker)] * v - own
-        flip = self._flips.get(maker)
-        return torch.zeros_like(v) if flip is None else flip(v)
+        term = self._removed.get(maker)
+        return torch.zeros_like(v) if term is None else term(v)
 
     def _leader_rows(self, v: Tensor, *, true: bool) -> Tensor:
         leader = self._rule.leader
@@ -189,9 +189,9 @@ class KrylovStage(Stage):
         else:
             image = self._point.hessian_product(maker, v, rows=maker, columns=maker)
         image = image + damping * v
-        return image if true or maker not in self._flips else image + self._flips[maker](v)
+        return image if true or maker not in self._removed else image + self._removed[maker](v)
 
-    def _flip(self, maker: int, steps: int) -> _Flip:
+    def _negative(self, maker: int, steps: int) -> _LowRank:
         block = self._block(maker)
 
         def own(v: Tensor) -> Tensor:
@@ -204,7 +204,7 @@ class KrylovStage(Stage):
             start = torch.ones_like(start)
         pairs = lanczos(own, start, steps=steps)
         negative = pairs.values < 0
-        return _Flip(pairs.vectors[:, negative], -2 * pairs.values[negative])
+        return _LowRank(pairs.vectors[:, negative], -pairs.values[negative])
 
 
 class _Followers:

@@ -1,7 +1,7 @@
 """The stage game with all Hessians as matrices, solved by the functions of `ocngame.bellman`.
 
 The move answers the slope at the true curvatures, so it vanishes where the stage condition holds,
-however much the system is damped or its curvatures turned over.
+however much the system is damped or negative curvatures taken out.
 """
 
 from dataclasses import replace
@@ -39,7 +39,7 @@ class MatrixStage(Stage):
         self.slope, self._system = condition.slope, condition.system
         if diagonal is not None:
             q = _with_own(q, rule, diagonal)
-        self._positive, self._flipped = _positive(q, rule)
+        self._positive, self._removed = _positive(q, rule)
 
     def product(self, direction: Tensor) -> Tensor:
         """Multiply with S."""
@@ -53,7 +53,7 @@ class MatrixStage(Stage):
             q = _added(q, self._rule, player, damping * torch.eye(size).to(self.slope))
         condition = replace(stage_condition(q, self._rule), slope=self.slope)
         policy, _ = solve_condition(condition)
-        return Move(direction=policy.feedforward, products=self._products, flipped=self._flipped)
+        return Move(direction=policy.feedforward, products=self._products, removed=self._removed)
 
 
 def expansion(gradients: Tensor, hessians: Tensor) -> QExpansion:
@@ -108,15 +108,15 @@ def _with_own(q: QExpansion, rule: StageRule, diagonal: Tensor) -> QExpansion:
 
 
 def _positive(q: QExpansion, rule: StageRule) -> tuple[QExpansion, int]:
-    """Turn negative eigenvalues of every decision maker's Hessian over, and count them."""
-    flipped = 0
+    """Take negative eigenvalues of every decision maker's Hessian out, and count them."""
+    removed = 0
     for player in _makers(rule):
         block = stage_condition(q, rule).curvature[player]
         values, vectors = torch.linalg.eigh(0.5 * (block + block.mT))
         if bool((values < 0).any()):
-            flipped += int((values < 0).sum())
-            q = _added(q, rule, player, (vectors * (values.abs() - values)) @ vectors.mT)
-    return q, flipped
+            removed += int((values < 0).sum())
+            q = _added(q, rule, player, (vectors * (-values).clamp_min(0)) @ vectors.mT)
+    return q, removed
 
 
 def _added(q: QExpansion, rule: StageRule, player: int, change: Tensor) -> QExpansion:

@@ -148,7 +148,7 @@ class PlayerOpt:
             products=point.products,
             solve_residual=move.residual,
             solve_converged=move.converged,
-            flipped=move.flipped,
+            removed=move.removed,
         )
         return info, curvature
 
@@ -187,7 +187,7 @@ class PlayerOpt:
             products=point.products,
             solve_residual=trial.move.residual,
             solve_converged=trial.move.converged,
-            flipped=trial.move.flipped,
+            removed=trial.move.removed,
             reason="" if accepted else "no damping gave a move that the model predicts",
         )
 

@@ -33,14 +33,14 @@ class Move:
         products: Second-order backward passes that the solve took.
         residual: Relative residual of the linear solve, 0 for a factorisation.
         converged: Whether that is within the tolerance.
-        flipped: Negative own curvatures that were turned over.
+        removed: Negative own curvatures that were taken out.
     """
 
     direction: Tensor
     products: int = 0
     residual: float = 0.0
     converged: bool = True
-    flipped: int = 0
+    removed: int = 0
 
 
 class Stage(ABC):

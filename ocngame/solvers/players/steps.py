@@ -9,7 +9,7 @@ and judges by the reduction ratio: where `|s + t S d| < |s|`, by
 
     rho = (|s| - |s(u + t d)|) / (|s| - |s + t S d|)
 
-Where own curvature was turned over, the slopes may have to grow before they vanish: the move leads
+Where own curvature was taken out, the slopes may have to grow before they vanish: the move leads
 away from a stationary point that is a player's maximum. There the linear model itself is judged,
 `rho = 1 - |s(u + t d) - s - t S d| / |t S d|`. One decision maker alone is judged by its cost, as
 in Levenberg and Marquardt's method. A move below `least` is taken back, and lambda raised, until
@@ -59,9 +59,9 @@ class JudgedStep(PlayerStep):
     """
 
     start: float = 0.03
-    least: float = 0.05
-    low: float = 0.25
-    high: float = 0.75
+    least: float = 0.5
+    low: float = 0.7
+    high: float = 0.9
     factor: float = 4.0
     attempts: int = 12
     floor: float = 1e-10
