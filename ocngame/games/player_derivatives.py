@@ -190,9 +190,7 @@ class GamePoint:
         """Differentiate `graph . weights` by the tensors of some players."""
         wanted = [leaf for j in rows for leaf in self._leaves[j]]
         pairs = [
-            (g, w)
-            for g, w in zip(graph, weights, strict=True)
-            if g is not None and g.requires_grad
+            (g, w) for g, w in zip(graph, weights, strict=True) if g is not None and g.requires_grad
         ]
         self.products += 1
         if not pairs:

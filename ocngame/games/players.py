@@ -10,6 +10,7 @@ It is a game of one stage without a state, which is played again and again: the 
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -63,14 +64,12 @@ class PlayerGame:
         self.costs = costs if callable(costs) else tuple(costs)
         self._owners = [_Owner(name, player) for name, player in players.items()]
         self._holder = _Holder(self._owners)
-        self.parameters: Values = [owner.tensors for owner in self._owners]
+        self.parameters: Values = [list(owner.tensors) for owner in self._owners]
         self._check_shared()
         edges = [0]
         for own in self.parameters:
             edges.append(edges[-1] + sum(p.numel() for p in own))
-        self.control_slices = tuple(
-            slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)
-        )
+        self.control_slices = tuple(slice(a, b) for a, b in pairwise(edges))
 
     @property
     def player_count(self) -> int:
@@ -177,11 +176,14 @@ class PlayerGame:
 class _Owner:
     """One player's tensors, and how to show it with others in their place."""
 
+    tensors: list[Tensor]
+
     def __init__(self, name: str, player: Any):
         self.name, self.player = name, player
         if isinstance(player, nn.Module):
             named = [(n, p) for n, p in player.named_parameters() if p.requires_grad]
-            self.labels, self.tensors = [n for n, _ in named], [p for _, p in named]
+            self.labels = [label for label, _ in named]
+            self.tensors = list[Tensor](parameter for _, parameter in named)
         else:
             self.tensors = [player] if isinstance(player, Tensor) else _sequence(name, player)
             self.labels = [""] if isinstance(player, Tensor) else list(map(str, self.indices))
@@ -234,7 +236,7 @@ class _Holder(nn.Module):
         players = [owner.shown(own) for owner, own in zip(self.owners, values, strict=True)]
         if callable(costs):
             result = costs(*players, *batch)
-            return result if isinstance(result, (Sequence, Tensor)) else (result,)
+            return list(result) if isinstance(result, (Sequence, Tensor)) else [result]
         return [cost(*players, *batch) for cost in costs]
 
 

@@ -86,9 +86,7 @@ def matching_pennies(
     )
 
 
-def repeated_costs(
-    x: Tensor, y: Tensor, first: Tensor, second: Tensor, discount: float
-) -> Tensor:
+def repeated_costs(x: Tensor, y: Tensor, first: Tensor, second: Tensor, discount: float) -> Tensor:
     """Give both players' normalised discounted costs.
 
     Args:

@@ -3,8 +3,10 @@
 from ocngame.solvers.players.config import PlayerOptConfig
 from ocngame.solvers.players.curvature import DiagonalOwn, FullOwn, IdentityOwn, OwnCurvature
 from ocngame.solvers.players.info import PlayerStepInfo
+from ocngame.solvers.players.krylov_stage import KrylovSolve
+from ocngame.solvers.players.look_ahead import look_ahead
+from ocngame.solvers.players.matrix_stage import DenseSolve
 from ocngame.solvers.players.optimizer import PlayerOpt
-from ocngame.solvers.players.stage import DenseSolve, KrylovSolve
 from ocngame.solvers.players.steps import JudgedStep, PlainStep
 
 __all__ = [
@@ -19,4 +21,5 @@ __all__ = [
     "PlayerOpt",
     "PlayerOptConfig",
     "PlayerStepInfo",
+    "look_ahead",
 ]

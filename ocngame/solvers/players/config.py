@@ -11,7 +11,9 @@ from ocngame.bellman import StageRule
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, PlayerGame
 from ocngame.solvers.players.curvature import FullOwn, OwnCurvature
-from ocngame.solvers.players.stage import DenseSolve, KrylovSolve, StageSolve, condition_of
+from ocngame.solvers.players.krylov_stage import KrylovSolve
+from ocngame.solvers.players.matrix_stage import DenseSolve
+from ocngame.solvers.players.stage import StageSolve, condition_of
 from ocngame.solvers.players.steps import JudgedStep, PlayerStep
 
 __all__ = ["PlayerOptConfig"]
@@ -36,7 +38,7 @@ class PlayerOptConfig:
         step: Rule for length and damping.
     """
 
-    information: InformationStructure = InformationStructure.FEEDBACK
+    information: InformationStructure | str = InformationStructure.FEEDBACK
     weights: tuple[float, ...] | None = None
     leader: int | None = None
     curvature: OwnCurvature = field(default_factory=FullOwn)
@@ -101,7 +103,7 @@ class PlayerOptConfig:
         weights = None if self.weights is None else torch.tensor(self.weights).to(like)
         return StageRule(
             slices=game.control_slices,
-            information=condition_of(self.information),
+            information=condition_of(InformationStructure(self.information)),
             weights=weights,
             leader=self.leader,
         )

@@ -8,8 +8,8 @@ game must be positive (semi-)definite:
 * diagonal: `diag(sqrt(average of xi^2) + epsilon) / step`, Adam's denominator, bias corrected;
 * full: the Hessian with its negative eigenvalues taken out, so that a player goes down its gradient
   where its cost curves downwards. In matrix-free solves they are found by Lanczos: with the Ritz
-  pairs (theta, q) of value below zero, `H + sum |theta| q q'`, which is exact for players of at most
-  `lanczos` numbers.
+  pairs (theta, q) of value below zero, `H + sum |theta| q q'`, which is exact for players of at
+  most `lanczos` numbers.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +24,13 @@ __all__ = ["DiagonalOwn", "FullOwn", "IdentityOwn", "OwnCurvature"]
 
 
 class OwnCurvature(ABC):
-    """Rule for the own blocks of the stage game."""
+    """Rule for the own blocks of the stage game.
+
+    Attributes:
+        lanczos: Products per player that look for negative eigenvalues of its Hessian.
+    """
+
+    lanczos: int = 0
 
     @abstractmethod
     def init(self, size: int, like: Tensor) -> dict[str, Tensor]:

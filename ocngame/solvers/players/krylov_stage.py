@@ -1,23 +1,50 @@
 r"""The stage game by products alone: one linear operator per decision maker's curvature, GMRES.
 
 No matrix of the controls' size is formed: memory is that of the Krylov basis, `max_products`
-vectors. Negative own curvatures are found by Lanczos from the own gradient and taken out by
+vectors. Where a diagonal stands for the own blocks, the system is scaled by its root from both sides.
+Negative own curvatures are found by Lanczos from the own gradient and taken out by
 low-rank terms `|theta| q q'`. A Stackelberg leader's row needs a transposed solve with the
 followers' block for every product, `Z' y = y_L - S_FL' S_FF^{-T} y_F`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ocngame._checks import in_range, integer
 from ocngame.bellman import StageRule
 from ocngame.games import GamePoint, InformationStructure
 from ocngame.linalg import KrylovResult, gmres, lanczos
-from ocngame.solvers.players.stage import KrylovSolve, Move, Stage
+from ocngame.solvers.players.stage import Move, OwnBlocks, Stage, StageSolve
 
-__all__ = ["KrylovStage"]
+__all__ = ["KrylovSolve", "KrylovStage"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KrylovSolve(StageSolve):
+    """GMRES on products, started from the last move.
+
+    Attributes:
+        tolerance: Relative residual at which a solve stops.
+        max_products: Most products of one solve.
+        required: Whether a solve that does not converge is an error; otherwise its best answer is
+            taken and the step says so.
+    """
+
+    tolerance: float = 1e-2
+    max_products: int = 20
+    required: bool = False
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        in_range("tolerance", self.tolerance, low=0.0, high=1.0, high_open=True)
+        integer("max_products", self.max_products, low=1)
+
+    def stage(self, point: GamePoint, rule: StageRule, own: OwnBlocks) -> Stage:
+        """Give the stage by products."""
+        return KrylovStage(point, rule, own, settings=self)
 
 
 @dataclass(frozen=True)
@@ -42,29 +69,27 @@ class KrylovStage(Stage):
         self,
         point: GamePoint,
         rule: StageRule,
-        diagonal: Tensor | None,
+        own: OwnBlocks,
         *,
         settings: KrylovSolve,
-        steps: int,
     ):
         """Find the slope and the negative own curvatures.
 
         Args:
             point: The game where it is played.
             rule: Slices, condition, weights, leader.
-            diagonal: What stands for the own blocks, or None for the Hessians.
+            own: What stands for the own blocks.
             settings: Tolerance and cost of the solves.
-            steps: Lanczos products per decision maker.
         """
         self._point, self._rule, self._settings = point, rule, settings
-        self._diagonal = diagonal
+        self._diagonal = own.diagonal
         before = point.products
         self._followers = _Followers(self, rule.leader)
         self.slope = self._slope()
         self._removed: dict[int, _LowRank] = {}
-        if diagonal is None and steps > 0:
+        if own.diagonal is None and own.lanczos > 0:
             for maker in self._makers():
-                self._removed[maker] = self._negative(maker, steps)
+                self._removed[maker] = self._negative(maker, own.lanczos)
         self._opening = point.products - before
 
     def product(self, direction: Tensor) -> Tensor:
@@ -77,13 +102,15 @@ class KrylovStage(Stage):
         tolerance, most = self._settings.tolerance, self._settings.max_products
 
         def solve(operator: Callable[[Tensor], Tensor], block: slice) -> KrylovResult:
-            return gmres(
-                operator,
-                -self.slope[block],
-                start=None if start is None else start[block],
+            scale = self._scale(damping)[block]
+            found = gmres(
+                lambda v: operator(v / scale) / scale,
+                -self.slope[block] / scale,
+                start=None if start is None else start[block] * scale,
                 tolerance=tolerance,
                 max_products=most,
             )
+            return replace(found, solution=found.solution / scale)
 
         whole = slice(0, len(self.slope))
         if self._rule.information is InformationStructure.OWN_BLOCK:
@@ -116,6 +143,12 @@ class KrylovStage(Stage):
         like = self._point.gradients
         weights = self._rule.weights
         return like.new_ones(len(like)) if weights is None else weights.to(like)
+
+    def _scale(self, damping: float) -> Tensor:
+        """Give what makes the own blocks' diagonal one where a diagonal stands for them."""
+        if self._diagonal is None:
+            return torch.ones_like(self.slope)
+        return (self._diagonal + damping).sqrt()
 
     def _slope(self) -> Tensor:
         if self._rule.information is InformationStructure.COOPERATIVE:

@@ -11,7 +11,6 @@ answers, so its own gradient is that of learning with opponent-learning awarenes
 which any solver plays.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -79,9 +78,7 @@ class _LookAhead(PlayerGame):
             if j == player:
                 answered.append(values[j])
                 continue
-            slopes: Sequence[Tensor | None] = torch.autograd.grad(
-                cost, own, create_graph=True, allow_unused=True
-            )
+            slopes = torch.autograd.grad(cost, own, create_graph=True, allow_unused=True)
             answered.append(
                 [
                     v if slope is None else v - self._step * slope

@@ -4,16 +4,25 @@ The move answers the slope at the true curvatures, so it vanishes where the stag
 however much the system is damped or negative curvatures taken out.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ocngame.bellman import QExpansion, StageRule, solve_condition, stage_condition
 from ocngame.games import GamePoint, InformationStructure
-from ocngame.solvers.players.stage import Move, Stage
+from ocngame.solvers.players.stage import Move, OwnBlocks, Stage, StageSolve
 
-__all__ = ["MatrixStage", "expansion"]
+__all__ = ["DenseSolve", "MatrixStage", "expansion"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseSolve(StageSolve):
+    """All Hessians as matrices, the stage game of `ocngame.bellman`; for small games."""
+
+    def stage(self, point: GamePoint, rule: StageRule, own: OwnBlocks) -> Stage:
+        """Give the stage with its matrices."""
+        return MatrixStage(point, rule, own)
 
 
 class MatrixStage(Stage):
@@ -23,13 +32,13 @@ class MatrixStage(Stage):
         slope: s, shape (m,).
     """
 
-    def __init__(self, point: GamePoint, rule: StageRule, diagonal: Tensor | None):
+    def __init__(self, point: GamePoint, rule: StageRule, own: OwnBlocks):
         """Expand all costs.
 
         Args:
             point: The game where it is played.
             rule: Slices, condition, weights, leader.
-            diagonal: What stands for the own blocks, or None for the Hessians.
+            own: What stands for the own blocks; negative eigenvalues are found exactly.
         """
         before = point.products
         q = expansion(point.gradients, point.hessians())
@@ -37,8 +46,8 @@ class MatrixStage(Stage):
         self._rule = rule
         condition = stage_condition(q, rule)
         self.slope, self._system = condition.slope, condition.system
-        if diagonal is not None:
-            q = _with_own(q, rule, diagonal)
+        if own.diagonal is not None:
+            q = _with_own(q, rule, own.diagonal)
         self._positive, self._removed = _positive(q, rule)
 
     def product(self, direction: Tensor) -> Tensor:
@@ -79,10 +88,7 @@ def expansion(gradients: Tensor, hessians: Tensor) -> QExpansion:
 
 
 def _makers(rule: StageRule) -> list[int]:
-    """Give the decision makers in the order in which their own Hessians are known.
-
-    A leader's is that along the followers' answer, which follows from theirs: it comes last.
-    """
+    """Give the decision makers, a leader last: its own Hessian follows from the followers'."""
     if rule.information is InformationStructure.COOPERATIVE:
         return [0]
     first = [i for i in range(len(rule.slices)) if i != rule.leader]

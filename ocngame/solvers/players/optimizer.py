@@ -12,14 +12,14 @@ from ocngame._checks import positive
 from ocngame.errors import CheckpointError, ConvergenceError, NonFiniteError
 from ocngame.games import GamePoint, InformationStructure, PlayerGame, own_gradients
 from ocngame.solvers.players.config import PlayerOptConfig
-from ocngame.solvers.players.curvature import FullOwn
 from ocngame.solvers.players.info import PlayerStepInfo
-from ocngame.solvers.players.krylov_stage import KrylovStage
-from ocngame.solvers.players.matrix_stage import MatrixStage
-from ocngame.solvers.players.stage import KrylovSolve, Move, Stage
-from ocngame.solvers.players.steps import JudgedStep, PlainStep
+from ocngame.solvers.players.stage import Move, OwnBlocks, Stage
+from ocngame.solvers.players.steps import JudgedStep
 
 __all__ = ["PlayerOpt"]
+
+_ROUNDING = 16.0
+"""Rounding errors, in units of the type's precision, that a ratio is not judged by."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,9 +45,7 @@ class PlayerOpt:
         config: Settings.
     """
 
-    def __init__(
-        self, game: PlayerGame, *, lr: float = 1.0, config: PlayerOptConfig | None = None
-    ):
+    def __init__(self, game: PlayerGame, *, lr: float = 1.0, config: PlayerOptConfig | None = None):
         """Take a game.
 
         Args:
@@ -64,15 +62,13 @@ class PlayerOpt:
         like = game.control
         self._rule = self.config.rule(game, like)
         self._solve = self.config.solve_for(game)
-        rule = self.config.step
-        start = rule.damping if isinstance(rule, PlainStep) else 0.0
-        self._damping = rule.start if isinstance(rule, JudgedStep) else start
+        self._damping = self.config.step.initial
         self._curvature = self.config.curvature.init(game.control_size, like)
         self._last: Tensor | None = None
 
     @property
     def damping(self) -> float:
-        """lambda of the next step."""
+        """Lambda of the next step."""
         return self._damping
 
     def step(self, *batch: Any) -> PlayerStepInfo:
@@ -134,7 +130,8 @@ class PlayerOpt:
             raise NonFiniteError("costs or gradients are not finite")
         rule = self.config.curvature
         curvature = rule.update(self._curvature, point.own_gradient)
-        stage = self._stage(point, rule.diagonal(curvature, point.own_gradient))
+        own = OwnBlocks(rule.diagonal(curvature, point.own_gradient), rule.lanczos)
+        stage = self._solve.stage(point, self._rule, own)
         step = self.config.step
         if isinstance(step, JudgedStep):
             return self._judged(step, stage, point, before, batch), curvature
@@ -208,15 +205,15 @@ class PlayerOpt:
         length = min(self.lr, ahead if ahead > 0 else 1.0)
         size = float(stage.slope.norm())
         if size == 0:
-            return _Trial(move, length, 1.0)
+            return _Trial(move, 0.0, 1.0)
         slope = self._slope_at(before + length * d, batch)
         predicted = stage.slope + length * image
-        promise = size - float(predicted.norm())
-        if promise > 1e-3 * float((length * image).norm()):
-            ratio = (size - float(slope.norm())) / promise
+        noise = _ROUNDING * torch.finfo(slope.dtype).eps * size
+        promise, change = size - float(predicted.norm()), float((length * image).norm())
+        if promise > 1e-3 * change:
+            ratio = (size - float(slope.norm()) + noise) / (promise + noise)
         else:
-            error = float((slope - predicted).norm())
-            ratio = 1 - error / max(float((length * image).norm()), 1e-300)
+            ratio = 1 - float((slope - predicted).norm()) / (change + noise)
         return _Trial(move, length, ratio)
 
     def _try_cost(
@@ -234,42 +231,30 @@ class PlayerOpt:
         with torch.no_grad():
             costs = torch.stack(self.game.evaluate(self.game.split(before + length * d), *batch))
         change = float(weights @ (costs - point.costs))
-        if gain == 0:
-            return _Trial(move, length, 1.0)
-        return _Trial(move, length, change / gain if gain < 0 else math.nan)
+        noise = _ROUNDING * torch.finfo(costs.dtype).eps * float(weights @ point.costs.abs())
+        ratio = (noise - change) / (noise - gain) if gain < noise else math.nan
+        return _Trial(move, length, ratio)
 
     def _move(self, stage: Stage, damping: float) -> Move:
         move = stage.solve(damping, self._last)
         if not bool(torch.isfinite(move.direction).all()):
             raise NonFiniteError("the stage game has no finite solution")
         if not move.converged:
-            if isinstance(self._solve, KrylovSolve) and self._solve.required:
+            if self._solve.required:
                 raise ConvergenceError(
                     f"solve: the stage game's linear solve ended at a relative residual of "
-                    f"{move.residual:.1e} after {self._solve.max_products} products; raise "
-                    "max_products, the tolerance or the damping"
+                    f"{move.residual:.1e} after {move.products} products; raise max_products, "
+                    "the tolerance or the damping"
                 )
             _log.debug("linear solve ended at a relative residual of %.1e", move.residual)
         return move
 
-    def _stage(self, point: GamePoint, diagonal: Tensor | None) -> Stage:
-        if isinstance(self._solve, KrylovSolve):
-            rule = self.config.curvature
-            steps = rule.lanczos if isinstance(rule, FullOwn) else 0
-            return KrylovStage(point, self._rule, diagonal, settings=self._solve, steps=steps)
-        return MatrixStage(point, self._rule, diagonal)
-
     def _slope_at(self, control: Tensor, batch: tuple[Any, ...]) -> Tensor:
         values = self.game.split(control)
         if self._rule.information is InformationStructure.STACKELBERG:
-            return self._stage_slope(values, batch)
+            point = GamePoint(self.game, values, batch)
+            return self._solve.stage(point, self._rule, OwnBlocks()).slope
         return own_gradients(self.game, values, batch)[1]
-
-    def _stage_slope(self, values: Any, batch: tuple[Any, ...]) -> Tensor:
-        point = GamePoint(self.game, values, batch)
-        if isinstance(self._solve, KrylovSolve):
-            return KrylovStage(point, self._rule, None, settings=self._solve, steps=0).slope
-        return MatrixStage(point, self._rule, None).slope
 
     @property
     def _single(self) -> bool:

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ocngame._checks import in_range, integer
-from ocngame.games import InformationStructure
+from ocngame.bellman import StageRule
+from ocngame.games import GamePoint, InformationStructure
 
-__all__ = ["DenseSolve", "KrylovSolve", "Move", "Stage", "StageSolve", "condition_of"]
+__all__ = ["Move", "OwnBlocks", "Stage", "StageSolve", "condition_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,34 +61,31 @@ class Stage(ABC):
         """Solve the condition with positive own blocks, from a first guess of the move."""
 
 
-class StageSolve(ABC):
-    """How the stage condition is solved."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DenseSolve(StageSolve):
-    """All Hessians as matrices, the stage game of `ocngame.bellman`; for small games."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KrylovSolve(StageSolve):
-    """GMRES on products, started from the last move.
+@dataclass(frozen=True)
+class OwnBlocks:
+    """What stands for the own blocks.
 
     Attributes:
-        tolerance: Relative residual at which a solve stops.
-        max_products: Most products of one solve.
-        required: Whether a solve that does not converge is an error; otherwise its best answer is
-            taken and the step says so.
+        diagonal: Their diagonal, shape (m,), or None for the Hessians.
+        lanczos: Products per player that look for negative eigenvalues of the Hessians.
     """
 
-    tolerance: float = 1e-2
-    max_products: int = 20
+    diagonal: Tensor | None = None
+    lanczos: int = 0
+
+
+class StageSolve(ABC):
+    """How the stage condition is solved.
+
+    Attributes:
+        required: Whether a solve that does not converge is an error.
+    """
+
     required: bool = False
 
-    def __post_init__(self) -> None:
-        """Validate the settings."""
-        in_range("tolerance", self.tolerance, low=0.0, high=1.0, high_open=True)
-        integer("max_products", self.max_products, low=1)
+    @abstractmethod
+    def stage(self, point: GamePoint, rule: StageRule, own: OwnBlocks) -> Stage:
+        """Give the stage at a point."""
 
 
 def condition_of(information: InformationStructure) -> InformationStructure:

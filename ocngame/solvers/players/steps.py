@@ -16,7 +16,7 @@ in Levenberg and Marquardt's method. A move below `least` is taken back, and lam
 one is accepted: every quantity is measured on one batch.
 """
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from ocngame._checks import in_range, integer, non_negative, positive
@@ -26,6 +26,11 @@ __all__ = ["JudgedStep", "PlainStep", "PlayerStep"]
 
 class PlayerStep(ABC):
     """Rule for length and damping."""
+
+    @property
+    @abstractmethod
+    def initial(self) -> float:
+        """The first lambda."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,11 @@ class PlainStep(PlayerStep):
     def __post_init__(self) -> None:
         """Validate the settings."""
         non_negative("damping", self.damping)
+
+    @property
+    def initial(self) -> float:
+        """The constant."""
+        return self.damping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +87,11 @@ class JudgedStep(PlayerStep):
         in_range("high", self.high, low=self.low, high=float("inf"))
         in_range("factor", self.factor, low=1.0, high=float("inf"), low_open=True)
         integer("attempts", self.attempts, low=1)
+
+    @property
+    def initial(self) -> float:
+        """The first lambda."""
+        return self.start
 
     def adjusted(self, damping: float, ratio: float) -> float:
         """Give the damping after a measured ratio.

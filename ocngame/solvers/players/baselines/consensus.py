@@ -1,5 +1,6 @@
-r"""Consensus optimisation (Mescheder, Nowozin & Geiger, 1705.10461): every player also lowers
-`|xi|^2 / 2`, so that `u <- u - lr (xi + weight J' xi)`.
+r"""Consensus optimisation (Mescheder, Nowozin & Geiger, 1705.10461).
+
+Every player also lowers `|xi|^2 / 2`: `u <- u - lr (xi + weight J' xi)`.
 """
 
 from typing import Any

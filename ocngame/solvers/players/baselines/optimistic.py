@@ -1,4 +1,5 @@
-r"""Optimistic gradient (Popov, 1980; Daskalakis et al., 1711.00141):
+r"""Optimistic gradient (Popov, 1980; Daskalakis et al., 1711.00141).
+
 `u <- u - 2 lr xi_t + lr xi_{t-1}`, with `xi_{-1} = xi_0`.
 """
 
