@@ -18,12 +18,12 @@ from tyro.constructors import (
 )
 from tyro.extras import SubcommandApp
 
-from ocngame.cli.commands import Evaluate, Resume, Solve, TrainSupervised
+from ocngame.cli.commands import Evaluate, Resume, Solve, TrainAdversarial, TrainSupervised
 from ocngame.errors import OcnGameError
 
 __all__ = ["Command", "UsageError", "parse"]
 
-Command = TrainSupervised | Resume | Evaluate | Solve
+Command = TrainSupervised | TrainAdversarial | Resume | Evaluate | Solve
 
 
 class UsageError(Exception):
@@ -44,6 +44,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     """
     train = SubcommandApp()
     train.command(name="supervised")(TrainSupervised)
+    train.command(name="adversarial")(TrainAdversarial)
     app = SubcommandApp()
     app.command(train, name="train", help="Train players.")
     app.command(name="resume")(Resume)

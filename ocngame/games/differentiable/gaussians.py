@@ -19,11 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ocngame._checks import integer, non_negative
+from ocngame._checks import integer, non_negative, one_of
 from ocngame.games.differentiable.ready import ReadyPlayers
 from ocngame.games.players import PlayerGame
 
 __all__ = ["Coverage", "Mixture", "gaussian_gan", "grid", "ring"]
+
+
+_ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU}
+_SHOWN = 2000
+"""Samples that measures and pictures are made from."""
 
 
 @dataclass(frozen=True)
@@ -117,16 +122,19 @@ def gaussian_gan(
     width: int = 64,
     depth: int = 2,
     latent: int = 16,
+    activation: str = "relu",
     penalty: float = 0.0,
     seed: int = 0,
 ) -> ReadyPlayers:
-    """Make the game; its batch is `(x, z)`, which `gan_batch` draws.
+    """Make the game; its batch is `(x, z)`.
 
     Args:
         mixture: The data.
         width: Units of the hidden layers of both networks.
         depth: Hidden layers of both.
         latent: Size of z.
+        activation: relu, or silu: smooth, as is needed where second derivatives are to tell how
+            far a gradient changes.
         penalty: Weight of the gradient penalty.
         seed: Seed of the weights.
 
@@ -140,44 +148,54 @@ def gaussian_gan(
     integer("depth", depth, low=1)
     integer("latent", latent, low=1)
     non_negative("penalty", penalty)
+    one_of("activation", activation, _ACTIVATIONS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        generator = _network(latent, width, depth, 2)
-        discriminator = _network(2, width, depth, 1)
+        generator = _network(latent, width, depth, 2, activation)
+        discriminator = _network(2, width, depth, 1, activation)
 
     def costs(G: nn.Module, D: nn.Module, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         fake = G(z)
         on_fake = D(fake)
+        own = softplus(-D(x)).mean() + softplus(on_fake).mean()
         if penalty > 0:
-            x = x.detach().requires_grad_()
-        on_data = D(x)
-        own = softplus(-on_data).mean() + softplus(on_fake).mean()
-        if penalty > 0:
-            (slope,) = torch.autograd.grad(on_data.sum(), x, create_graph=True)
-            own = own + 0.5 * penalty * slope.square().sum(dim=1).mean()
+            own = own + 0.5 * penalty * _steepness(D, x)
         return softplus(-on_fake).mean(), own
 
     game = PlayerGame({"generator": generator, "discriminator": discriminator}, costs)
 
-    def coverage() -> Coverage:
+    def samples() -> Tensor:
         noise = torch.Generator().manual_seed(seed + 1)
-        z = torch.randn(2000, latent, generator=noise).to(mixture.centres)
         with torch.no_grad():
-            return mixture.coverage(generator(z))
+            return generator(torch.randn(_SHOWN, latent, generator=noise))
+
+    def batch(count: int, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+        return mixture.sample(count, noise), torch.randn(count, latent, generator=noise)
 
     return ReadyPlayers(
         name=f"gan{len(mixture.centres)}",
         game=game,
         measures={
-            "modes": lambda: float(coverage().modes),
-            "quality": lambda: coverage().quality,
+            "modes": lambda: float(mixture.coverage(samples()).modes),
+            "quality": lambda: mixture.coverage(samples()).quality,
         },
+        batch=batch,
+        samples=samples,
+        data=mixture.sample(_SHOWN, torch.Generator().manual_seed(seed + 2)),
     )
 
 
-def _network(inputs: int, width: int, depth: int, outputs: int) -> nn.Module:
+def _steepness(D: nn.Module, x: Tensor) -> Tensor:
+    """Give the mean squared gradient of the discriminator at samples."""
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)
+        return slope.square().sum(dim=1).mean()
+
+
+def _network(inputs: int, width: int, depth: int, outputs: int, activation: str) -> nn.Module:
     layers: list[nn.Module] = []
     for _ in range(depth):
-        layers += [nn.Linear(inputs, width), nn.SiLU()]
+        layers += [nn.Linear(inputs, width), _ACTIVATIONS[activation]()]
         inputs = width
     return nn.Sequential(*layers, nn.Linear(inputs, outputs))

@@ -1,8 +1,9 @@
 """What a ready differentiable game comes with: a start, and where it is known to end."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from ocngame.games.players import PlayerGame
@@ -19,12 +20,18 @@ class ReadyPlayers:
         game: The game, its players at the start.
         equilibrium: A joint control that is known to be an equilibrium, shape (m,), or None.
         measures: Numbers to report of a game, by name: functions of no argument.
+        batch: Draws the batch of a step, from its size and a generator; None: the costs take none.
+        samples: Gives what a generator makes now, shape (S, 2), for pictures.
+        data: Samples to compare them with, shape (S, 2).
     """
 
     name: str
     game: PlayerGame
     equilibrium: Tensor | None = None
-    measures: dict[str, Callable[[], float]] | None = None
+    measures: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    batch: Callable[[int, torch.Generator], tuple[Tensor, ...]] | None = None
+    samples: Callable[[], Tensor] | None = None
+    data: Tensor | None = None
 
     def error(self, start: Tensor) -> float:
         """Give the distance to the equilibrium relative to that of the start.

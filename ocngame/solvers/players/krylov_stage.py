@@ -1,7 +1,7 @@
 r"""The stage game by products alone: one linear operator per decision maker's curvature, GMRES.
 
 No matrix of the controls' size is formed: memory is that of the Krylov basis, `max_products`
-vectors. Where a diagonal stands for the own blocks, the system is scaled by its root from both sides.
+vectors. Where a diagonal stands for the own blocks, its root scales the system from both sides.
 Negative own curvatures are found by Lanczos from the own gradient and taken out by
 low-rank terms `|theta| q q'`. A Stackelberg leader's row needs a transposed solve with the
 followers' block for every product, `Z' y = y_L - S_FL' S_FF^{-T} y_F`.

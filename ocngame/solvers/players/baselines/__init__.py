@@ -1,5 +1,6 @@
 """First-order methods for differentiable games, one idea a file, to compare with."""
 
+from ocngame.solvers.players.baselines.adam import ExtraAdam, OptimisticAdam, SimultaneousAdam
 from ocngame.solvers.players.baselines.base import FirstOrder
 from ocngame.solvers.players.baselines.consensus import Consensus
 from ocngame.solvers.players.baselines.extragradient import Extragradient
@@ -12,9 +13,12 @@ __all__ = [
     "LOLA",
     "AlternatingGradient",
     "Consensus",
+    "ExtraAdam",
     "Extragradient",
     "FirstOrder",
     "Optimistic",
+    "OptimisticAdam",
+    "SimultaneousAdam",
     "SimultaneousGradient",
     "SymplecticAdjustment",
 ]

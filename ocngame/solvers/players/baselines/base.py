@@ -63,6 +63,22 @@ class FirstOrder(ABC):
             reason="" if accepted else "costs or moves are not finite",
         )
 
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a later run needs to go on.
+
+        Returns:
+            Plain data and tensors.
+        """
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave; a method without memory has nothing to take.
+
+        Args:
+            state: Plain data and tensors.
+        """
+        del state
+
     @abstractmethod
     def _advance(self, control: Tensor, slope: Tensor, batch: tuple[Any, ...]) -> Tensor:
         """Give the next joint control from the present one and its own gradients xi."""

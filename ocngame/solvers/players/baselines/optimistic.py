@@ -26,6 +26,22 @@ class Optimistic(FirstOrder):
         super().__init__(game, lr=lr)
         self._previous: Tensor | None = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a later run needs to go on.
+
+        Returns:
+            The last gradients.
+        """
+        return {"previous": self._previous}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave.
+
+        Args:
+            state: The last gradients.
+        """
+        self._previous = state["previous"]
+
     def _advance(self, control: Tensor, slope: Tensor, batch: tuple[Any, ...]) -> Tensor:
         previous = slope if self._previous is None else self._previous
         self._previous = slope
