@@ -1,5 +1,6 @@
 """Pictures of an adversarial run: costs and residuals, trajectories in the plane, samples."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from ocngame.training.player_rows import PlayerRow
 __all__ = ["draw_player_curves", "draw_samples", "draw_trajectories"]
 
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#222222")
+_REACH = 3.0
+"""Costs are drawn up to this multiple of the first ones: methods that diverge leave the picture."""
+_DEEP = 1e-16
+"""Residuals are drawn down to here."""
 _LINES = ("-", "--", ":", "-.")
 
 
@@ -34,8 +39,14 @@ def draw_player_curves(rows: Sequence[PlayerRow], names: Sequence[str], path: Pa
             costs.plot(steps, [row.costs[i] for row in own], **style)
             residuals.plot(steps, [row.residuals[i] for row in own], label=label, **style)
     costs.set(xlabel="steps", ylabel="cost")
-    costs.set_yscale("symlog")
+    first = [abs(cost) for row in rows[: len(names)] for cost in row.costs]
+    seen = [cost for row in rows for cost in row.costs if math.isfinite(cost)]
+    reach = _REACH * max([*first, 1e-12])
+    costs.set_ylim(max(min(seen, default=0), -reach), min(max(seen, default=1), reach))
     residuals.set(xlabel="steps", ylabel="norm of the own gradient", yscale="log")
+    largest = max((n for row in rows for n in row.residuals if math.isfinite(n)), default=1.0)
+    least = min((n for row in rows for n in row.residuals if n > 0), default=largest)
+    residuals.set_ylim(bottom=max(least, _DEEP))
     residuals.legend(frameon=False, fontsize=6, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     for axes in (costs, residuals):
         _tidy(axes)
