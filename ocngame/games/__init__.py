@@ -6,6 +6,7 @@ from ocngame.games.graph import GameGraph
 from ocngame.games.information import InformationStructure
 from ocngame.games.lq import LQGame
 from ocngame.games.nonlinear import NonlinearGame
+from ocngame.games.perturbation import Norm, PerturbationBall
 from ocngame.games.player import Player
 from ocngame.games.player_derivatives import GamePoint, own_gradients
 from ocngame.games.players import PlayerGame
@@ -18,6 +19,8 @@ __all__ = [
     "InformationStructure",
     "LQGame",
     "NonlinearGame",
+    "Norm",
+    "PerturbationBall",
     "Player",
     "PlayerGame",
     "Stage",

@@ -1,5 +1,6 @@
 """Players with costs of their own: the coupled stage game of a differentiable game."""
 
+from ocngame.solvers.players.adversary import InputAdversary
 from ocngame.solvers.players.config import PlayerOptConfig
 from ocngame.solvers.players.curvature import DiagonalOwn, FullOwn, IdentityOwn, OwnCurvature
 from ocngame.solvers.players.info import PlayerStepInfo
@@ -14,6 +15,7 @@ __all__ = [
     "DiagonalOwn",
     "FullOwn",
     "IdentityOwn",
+    "InputAdversary",
     "JudgedStep",
     "KrylovSolve",
     "OwnCurvature",

@@ -1,6 +1,7 @@
 """First-order methods for differentiable games, one idea a file, to compare with."""
 
 from ocngame.solvers.players.baselines.adam import ExtraAdam, OptimisticAdam, SimultaneousAdam
+from ocngame.solvers.players.baselines.attacks import FastGradientSign, ProjectedGradient
 from ocngame.solvers.players.baselines.base import FirstOrder
 from ocngame.solvers.players.baselines.consensus import Consensus
 from ocngame.solvers.players.baselines.extragradient import Extragradient
@@ -15,9 +16,11 @@ __all__ = [
     "Consensus",
     "ExtraAdam",
     "Extragradient",
+    "FastGradientSign",
     "FirstOrder",
     "Optimistic",
     "OptimisticAdam",
+    "ProjectedGradient",
     "SimultaneousAdam",
     "SimultaneousGradient",
     "SymplecticAdjustment",
