@@ -6,6 +6,7 @@ Inputs are in [0, 1], the ball is l_inf. Robust accuracy is the least over proje
 """
 
 import copy
+import importlib
 import importlib.util
 import time
 from collections.abc import Callable
@@ -166,8 +167,7 @@ def _robust(model: nn.Module, x: Tensor, y: Tensor, s: Settings) -> tuple[float,
     found = attack.perturb(model, x, y, torch.Generator().manual_seed(0))
     auto = float("nan")
     if importlib.util.find_spec("torchattacks") is not None:
-        import torchattacks
-
+        torchattacks = importlib.import_module("torchattacks")
         images = nn.Sequential(nn.Flatten(), copy.deepcopy(model))
         ours = torchattacks.AutoAttack(images, norm="Linf", eps=s.radius, n_classes=10)
         auto = accuracy(ours(x.view(-1, 1, 8, 8), y).flatten(1))
