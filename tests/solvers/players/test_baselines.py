@@ -9,8 +9,11 @@ from ocngame.solvers.players.baselines import (
     LOLA,
     AlternatingGradient,
     Consensus,
+    ExtraAdam,
     Extragradient,
     Optimistic,
+    OptimisticAdam,
+    SimultaneousAdam,
     SimultaneousGradient,
     SymplecticAdjustment,
 )
@@ -129,3 +132,29 @@ def test_answers_come_stage_after_stage():
         u = u - 0.05 * step
     assert torch.allclose(costs[1], game.evaluate(game.split(u))[1])
     assert ahead.control_slices == game.control_slices
+
+
+@pytest.mark.parametrize("kind", [SimultaneousAdam, ExtraAdam, OptimisticAdam])
+def test_adam_is_that_of_torch(kind):
+    game = curved_game(scale=1.0)
+    opt = kind(game, lr=LR, betas=(0.5, 0.9))
+    u = game.control.requires_grad_()
+    adam = torch.optim.Adam([u], lr=LR, betas=(0.5, 0.9))
+    last = None
+    for _ in range(4):
+        before = u.detach().clone()
+        u.grad = _xi(game, before)
+        adam.step()
+        if kind is ExtraAdam:
+            u.grad = _xi(game, u.detach().clone())
+            with torch.no_grad():
+                u.copy_(before)
+            adam.step()
+        if kind is OptimisticAdam:
+            move = u.detach() - before
+            last = move if last is None else last
+            with torch.no_grad():
+                u.copy_(before + 2 * move - last)
+            last = move
+        opt.step()
+        assert torch.allclose(game.control, u.detach(), atol=1e-12)

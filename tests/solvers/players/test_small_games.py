@@ -27,13 +27,14 @@ def steps_to(ready, *, lr=1.0, most=400, error=1e-6, config=None):
     return None
 
 
-# The steps of the best published first-order or competitive method at its best step size.
+# The least steps of competitive gradient descent, consensus, optimistic and extragradient at their
+# best step sizes; where no published number is known, that of a neighbouring game.
 CASES = {
     "bilinear 1": (lambda: bilinear(1.0), 18),
-    "bilinear 3": (lambda: bilinear(3.0), 12),
+    "bilinear 3": (lambda: bilinear(3.0), 6),
     "bilinear 6": (lambda: bilinear(6.0), 6),
     "bilinear 10x10": (lambda: bilinear(1.0, size=10), 18),
-    "rotation 1": (lambda: rotation(1.0), 20),
+    "rotation 1": (lambda: rotation(1.0), 5),
     "rotation 10": (lambda: rotation(10.0), 5),
     "four players": (four_player, 48),
     "general sum": (general_sum, 40),
@@ -45,7 +46,7 @@ def test_one_default_reaches_the_equilibrium(name):
     make, bar = CASES[name]
     steps = steps_to(make(), most=bar)
     assert steps is not None
-    assert steps <= 5
+    assert steps <= 4
 
 
 @pytest.mark.parametrize(
