@@ -203,5 +203,4 @@ class _Answer:
 
 
 def _cost(game: PlayerGame, player: int, control: Tensor, batch: Sequence[Any]) -> float:
-    with torch.no_grad():
-        return float(game.evaluate(game.split(control), *batch)[player])
+    return float(game.evaluate(game.split(control), *batch)[player].detach())

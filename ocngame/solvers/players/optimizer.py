@@ -228,8 +228,8 @@ class PlayerOpt:
         d, length = move.direction, self.lr
         gain = float(stage.slope @ d) * length + 0.5 * length**2 * float(d @ image)
         weights = self._weights.to(point.costs)
-        with torch.no_grad():
-            costs = torch.stack(self.game.evaluate(self.game.split(before + length * d), *batch))
+        trial = self.game.evaluate(self.game.split(before + length * d), *batch)
+        costs = torch.stack([cost.detach() for cost in trial])
         change = float(weights @ (costs - point.costs))
         noise = _ROUNDING * torch.finfo(costs.dtype).eps * float(weights @ point.costs.abs())
         ratio = (noise - change) / (noise - gain) if gain < noise else math.nan
