@@ -54,7 +54,7 @@ def test_one_default_reaches_the_equilibrium(name):
     [
         ("bilinear 6", 0.2),
         ("bilinear 10x10", 0.6),
-        ("rotation 10", 0.05),
+        ("rotation 10", 0.1),
         ("rotation 10", 0.6),
         ("four players", 0.2),
         ("general sum", 0.2),
@@ -68,19 +68,27 @@ def test_a_shorter_step_is_slower_and_never_diverges(name, lr):
     assert 0.8 * ideal <= steps <= 1.3 * ideal + 6
 
 
-@pytest.mark.parametrize("lr", [0.1, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("lr", [0.2, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize("start", [(1.0, 1.0), (-2.0, 1.5), (0.3, 3.0)])
 def test_dirac_gan_converges_at_every_step_size(lr, start):
     assert steps_to(dirac_gan(start), lr=lr) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lr", [0.05, 0.1, 1.5])
+@pytest.mark.parametrize("name", [*CASES, "dirac"])
+def test_nothing_diverges_at_any_length(name, lr):
+    make = dirac_gan if name == "dirac" else CASES[name][0]
+    assert steps_to(make(), lr=lr) is not None
 
 
 def test_gradient_play_diverges_on_the_same_games():
     for ready in (bilinear(1.0), rotation(10.0), dirac_gan()):
         start = ready.game.control
         opt = SimultaneousGradient(ready.game, lr=0.1)
-        for _ in range(200):
+        for _ in range(80):
             opt.step()
-        assert ready.error(start) > 1.2
+        assert ready.error(start) > 1.05
 
 
 @pytest.mark.parametrize("start", [(1.0, -0.5), (2.0, 2.0), (-1.0, 3.0), (0.0, -2.0)])
