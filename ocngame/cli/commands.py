@@ -8,9 +8,10 @@ import tyro
 
 from ocngame._checks import integer
 from ocngame.errors import InvalidInputError
+from ocngame.training.adversarial_config import AdversarialConfig
 from ocngame.training.config import SupervisedConfig
 
-__all__ = ["Draw", "Evaluate", "Resume", "Solve", "TrainSupervised"]
+__all__ = ["Draw", "Evaluate", "Resume", "Solve", "TrainAdversarial", "TrainSupervised"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,30 @@ class TrainSupervised:
     ] = None
     config: Annotated[SupervisedConfig, tyro.conf.arg(name="")] = field(
         default_factory=SupervisedConfig
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainAdversarial:
+    """Play a differentiable game with the coupled stage game, next to first-order methods.
+
+    Without options two players rotate about a saddle. The run folder gets config.json,
+    metrics.jsonl, checkpoint.pt, curves.png and, as the game has them, trajectories.png and
+    samples.png.
+
+    Attributes:
+        out: Run folder to make.
+        config: Settings of the run.
+    """
+
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(
+            metavar="PATH", help_behavior_hint="(default: runs/adversarial-PROBLEM-TIME)"
+        ),
+    ] = None
+    config: Annotated[AdversarialConfig, tyro.conf.arg(name="")] = field(
+        default_factory=AdversarialConfig
     )
 
 

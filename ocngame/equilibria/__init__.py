@@ -5,6 +5,7 @@ from ocngame.equilibria.deviation import deviation_gain, own_curvature
 from ocngame.equilibria.gain import DeviationGain, Evidence
 from ocngame.equilibria.nonlinear import NonlinearReport, examine
 from ocngame.equilibria.play import Candidate, Play, PlayWithMultipliers
+from ocngame.equilibria.players import PlayerReport, examine_players
 from ocngame.equilibria.residuals import own_gradient, residuals
 from ocngame.equilibria.search import DeviationSearch
 
@@ -16,9 +17,11 @@ __all__ = [
     "NonlinearReport",
     "Play",
     "PlayWithMultipliers",
+    "PlayerReport",
     "classify",
     "deviation_gain",
     "examine",
+    "examine_players",
     "is_equilibrium",
     "own_curvature",
     "own_gradient",

@@ -7,21 +7,29 @@ from ocngame.games.graph import GameGraph
 from ocngame.games.information import InformationStructure
 from ocngame.games.lq import LQGame
 from ocngame.games.nonlinear import NonlinearGame
+from ocngame.games.perturbation import Norm, PerturbationBall
 from ocngame.games.player import Player
+from ocngame.games.player_derivatives import GamePoint, own_gradients
+from ocngame.games.players import PlayerGame
 from ocngame.games.stage import Stage, StageKind
 
 __all__ = [
     "Constraint",
     "GameGraph",
+    "GamePoint",
     "InformationStructure",
     "LQGame",
     "NonlinearGame",
+    "Norm",
+    "PerturbationBall",
     "Player",
+    "PlayerGame",
     "Stage",
     "StageKind",
     "at_stage",
     "control_bounds",
     "keep_apart",
+    "own_gradients",
     "read_graph",
     "rk4",
     "stay_inside",

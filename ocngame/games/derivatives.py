@@ -174,15 +174,10 @@ def _along(steep: Tensor, inputs: Tensor, directions: Tensor, keep: bool) -> Ten
         return inputs.new_zeros(len(directions), *inputs.shape)
     seeds = directions.unsqueeze(2).expand(-1, *inputs.shape)
     (bent,) = torch.autograd.grad(
-        steep,
-        inputs,
-        seeds,
-        is_grads_batched=True,
-        create_graph=keep,
-        allow_unused=True,
-        materialize_grads=True,
+        steep, inputs, seeds, is_grads_batched=True, create_graph=keep, allow_unused=True
     )
-    return bent
+    # Of a linear function that holds tensors with gradients, the slope has a graph without inputs.
+    return torch.zeros_like(seeds) if bent is None else bent
 
 
 def _spread(bent: Tensor, plan: Plan) -> Tensor:

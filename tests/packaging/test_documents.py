@@ -82,6 +82,17 @@ def test_the_guide_to_the_optimizer_runs():
     assert float(after) < names["info"].loss
 
 
+def test_the_guide_to_players_runs():
+    names: dict[str, Any] = {}
+    printed = io.StringIO()
+    for example in blocks("docs/players.md", "python"):
+        with contextlib.redirect_stdout(printed):
+            exec(compile(example, "docs/players.md", "exec"), names)
+    assert names["report"].is_local()
+    assert float(names["report"].gain.max()) < 1e-12
+    assert float(printed.getvalue().splitlines()[-1]) > -1.1
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(document):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())

@@ -23,7 +23,7 @@ from ocngame._tensor_checks import shaped, symmetric
 from ocngame.bellman import StageRule, evaluate_policy
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, LQGame
-from ocngame.linalg import gmres
+from ocngame.linalg import batched_gmres
 from ocngame.solvers.lq.existence import join, judge
 from ocngame.solvers.lq.feedback import control_scale
 from ocngame.solvers.lq.repeated_stage import stage_of
@@ -223,5 +223,5 @@ def _newton_step(advance: Callable[[Tensor], Tensor], value: Tensor, gap: Tensor
         return torch.where(torch.isfinite(rest), rest, 0).flatten(1)
 
     right = torch.where(sound[:, None, None, None], gap, 0).flatten(1)
-    move, _ = gmres(product, right, tolerance=1e-10, most=KRYLOV)
+    move, _ = batched_gmres(product, right, tolerance=1e-10, most=KRYLOV)
     return torch.where(torch.isfinite(move), move, 0).reshape(value.shape)

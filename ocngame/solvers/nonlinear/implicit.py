@@ -36,7 +36,7 @@ from ocngame.bellman.trajectory import follow
 from ocngame.errors import ConvergenceError, NotDifferentiableError
 from ocngame.games import InformationStructure, NonlinearGame
 from ocngame.games.expansion import Multipliers, constraint_values, expand
-from ocngame.linalg import gmres
+from ocngame.linalg import batched_gmres
 from ocngame.solvers.nonlinear.options import IterationOptions
 from ocngame.solvers.nonlinear.point import Problem, run_pass
 from ocngame.solvers.nonlinear.solution import NonlinearSolution
@@ -262,7 +262,7 @@ def _adjoint(
             return w - moved
 
         eps = torch.finfo(given.dtype).eps
-        w, rest = gmres(product, given, tolerance=100 * eps, most=KRYLOV)
+        w, rest = batched_gmres(product, given, tolerance=100 * eps, most=KRYLOV)
         if not bool((rest <= max(ENOUGH, 1e3 * eps)).all()):
             raise ConvergenceError(
                 "solution: the linear system of its gradient was not solved, residual "

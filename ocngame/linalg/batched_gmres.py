@@ -9,10 +9,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["gmres"]
+__all__ = ["batched_gmres"]
 
 
-def gmres(
+def batched_gmres(
     product: Callable[[Tensor], Tensor], right: Tensor, *, tolerance: float, most: int
 ) -> tuple[Tensor, Tensor]:
     """Solve `A w = v` for every batch element.
