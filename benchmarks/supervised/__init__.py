@@ -1,0 +1,1 @@
+"""OCNOpt at its defaults against tuned peers on small supervised tasks."""
