@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ocngame import equilibria
-    from ocngame.games import GameGraph, InformationStructure, LQGame, NonlinearGame, Player
+    from ocngame.games import (
+        GameGraph,
+        InformationStructure,
+        LQGame,
+        NonlinearGame,
+        Player,
+        PlayerGame,
+    )
+    from ocngame.solvers.find_equilibria import find_equilibria
     from ocngame.solvers.lq import Solution, Status
     from ocngame.solvers.nonlinear import IterationOptions, NonlinearSolution
     from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
+    from ocngame.solvers.players import PlayerOpt, PlayerOptConfig
     from ocngame.solvers.solve import solve
 
 __version__ = "0.1.0"
 
 _EXPORTS = {
     "equilibria": "ocngame",
+    "find_equilibria": "ocngame.solvers.find_equilibria",
     "GameGraph": "ocngame.games",
     "InformationStructure": "ocngame.games",
     "IterationOptions": "ocngame.solvers.nonlinear",
@@ -28,6 +38,9 @@ _EXPORTS = {
     "OCNOpt": "ocngame.solvers.ocnopt",
     "OCNOptConfig": "ocngame.solvers.ocnopt",
     "Player": "ocngame.games",
+    "PlayerGame": "ocngame.games",
+    "PlayerOpt": "ocngame.solvers.players",
+    "PlayerOptConfig": "ocngame.solvers.players",
     "Solution": "ocngame.solvers.lq",
     "Status": "ocngame.solvers.lq",
     "solve": "ocngame.solvers.solve",
@@ -43,10 +56,14 @@ __all__ = [
     "OCNOpt",
     "OCNOptConfig",
     "Player",
+    "PlayerGame",
+    "PlayerOpt",
+    "PlayerOptConfig",
     "Solution",
     "Status",
     "__version__",
     "equilibria",
+    "find_equilibria",
     "solve",
 ]
 

@@ -5,14 +5,21 @@ from torch import Tensor
 
 from ocngame.errors import InvalidInputError
 
-__all__ = ["finite", "same_kind", "shaped", "symmetric"]
+__all__ = ["finite", "known", "same_kind", "shaped", "symmetric"]
 
 _PIECE = 1 << 16
 """Number of entries that are compared at a time."""
 
 
-def _known(condition: Tensor) -> bool:
-    """Say whether a condition holds; inside `torch.vmap`, where no value can be looked at, no."""
+def known(condition: Tensor) -> bool:
+    """Say whether a condition holds; inside `torch.vmap`, where no value can be looked at, no.
+
+    Args:
+        condition: A scalar.
+
+    Returns:
+        Whether it is known to hold.
+    """
     try:
         return bool(condition)
     except RuntimeError:
@@ -30,7 +37,7 @@ def finite(name: str, tensor: Tensor) -> None:
         InvalidInputError: naming the count and the first position of non-finite entries.
     """
     # Whatever is not finite makes the sum so: one pass for what is nearly always fine.
-    if not _known(~torch.isfinite(tensor.sum())):
+    if not known(~torch.isfinite(tensor.sum())):
         return
     bad = ~torch.isfinite(tensor)
     if bool(bad.any()):
@@ -122,7 +129,7 @@ def symmetric(name: str, tensor: Tensor) -> None:
     gap = torch.stack([(piece - piece.mT).amax() for piece in pieces]).amax()
     low, high = tensor.aminmax()
     tolerance = 100 * torch.finfo(tensor.dtype).eps * torch.maximum(-low, high)
-    if _known(~(gap <= tolerance)):
+    if known(~(gap <= tolerance)):
         raise InvalidInputError(
             f"{name}: expected symmetric matrices, got a difference of {float(gap):.3g} "
             "between an entry and its mirror"

@@ -8,6 +8,7 @@ __all__ = [
     "ConvergenceError",
     "InvalidInputError",
     "NonFiniteError",
+    "NotDifferentiableError",
     "OcnGameError",
     "UnknownNameError",
     "UnsolvableGameError",
@@ -62,6 +63,10 @@ class UnsupportedModuleError(OcnGameError, TypeError):
 
 class NonFiniteError(OcnGameError, ArithmeticError):
     """Raised when a computation gives NaN or infinity; the last good state is kept."""
+
+
+class NotDifferentiableError(OcnGameError, ArithmeticError):
+    """Raised when a gradient is asked of a solution that has none."""
 
 
 class UnsolvableGameError(OcnGameError):

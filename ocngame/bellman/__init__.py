@@ -20,6 +20,7 @@ from ocngame.bellman.stage_game import (
     StageCertificate,
     StageCondition,
     StageRule,
+    solve_condition,
     solve_stage,
     stage_condition,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "lq_terminal",
     "owners",
     "play_policies",
+    "solve_condition",
     "solve_stage",
     "stack_policies",
     "stage_condition",

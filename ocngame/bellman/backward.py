@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from ocngame.bellman.expansions import QExpansion, ValueExpansion
-from ocngame.bellman.policy import AffinePolicy
 from ocngame.bellman.value import evaluate_policy
 
 __all__ = ["BackwardPass", "StageGame", "backward_pass"]
@@ -17,13 +15,17 @@ __all__ = ["BackwardPass", "StageGame", "backward_pass"]
 
 @runtime_checkable
 class StageGame(Protocol):
-    """What the backward pass needs of a stage."""
+    """What the backward pass needs of a stage.
 
-    def expand(self, value: ValueExpansion) -> QExpansion:
+    In which form values, Q-functions and policies come is for the stages to agree on with what
+    evaluates a policy: expansions, sample-space columns or joined matrices.
+    """
+
+    def expand(self, value: Any) -> Any:
         """Expand every player's Q-function from the value at the next stage."""
         ...
 
-    def solve(self, q: QExpansion) -> tuple[AffinePolicy, Any]:
+    def solve(self, q: Any) -> tuple[Any, Any]:
         """Choose the joint policy of the stage, and a certificate of what was found."""
         ...
 
@@ -34,19 +36,19 @@ class BackwardPass:
 
     Attributes:
         policies: Policies of the stages 0 .. T-1.
-        values: Value expansions of the stages 0 .. T (T is terminal).
+        values: Values of the stages 0 .. T (T is terminal).
         certificates: What `solve` said of the stages 0 .. T-1.
     """
 
-    policies: list[AffinePolicy]
-    values: list[ValueExpansion]
+    policies: list[Any]
+    values: list[Any]
     certificates: list[Any]
 
 
 def backward_pass(
     stages: Iterable[StageGame],
-    terminal: ValueExpansion,
-    evaluate: Callable[[QExpansion, AffinePolicy], ValueExpansion] = evaluate_policy,
+    terminal: Any,
+    evaluate: Callable[[Any, Any], Any] = evaluate_policy,
 ) -> BackwardPass:
     """Run the Bellman recursion from the terminal value to stage 0.
 

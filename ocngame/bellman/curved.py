@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 
 from ocngame.bellman.backward import StageGame, backward_pass
-from ocngame.bellman.costate import evaluate_costate
 from ocngame.bellman.expansions import QExpansion, QuadraticStage, ValueExpansion
 from ocngame.bellman.fixed_policy import FixedPolicyStage
 from ocngame.bellman.lq_stages import stack_policies
@@ -73,8 +72,7 @@ class CurvedStage:
     """A stage whose dynamics may be curved.
 
     Attributes:
-        inner: How the stage is expanded and solved: a `DenseStage`, `CostateStage` or
-            `BestResponseStage`.
+        inner: How the stage is expanded and solved: a `BestResponseStage` or `FixedPolicyStage`.
         quadratic: Linear dynamics and quadratic running costs of the stage.
         hessian: Hessians of the dynamics, shape (..., n, n+m, n+m), or None.
     """
@@ -99,13 +97,12 @@ class CurvedStage:
             raise TypeError(f"value: expected a PathValue, got {type(value).__name__}")
         q = self.inner.expand(value)
         stage = self.quadratic
-        q_xx, q_ux, q_uu, q_xu = q.q_xx, q.q_ux, q.q_uu, q.q_xu
+        q_xx, q_ux, q_uu = q.q_xx, q.q_ux, q.q_uu
         if self.hessian is not None:
             n = q.q_x.shape[-1]
             bent = (value.slope @ self.hessian.flatten(-2)).unflatten(-1, self.hessian.shape[-2:])
             q_xx, q_uu = q_xx + bent[..., :n, :n], q_uu + bent[..., n:, n:]
             q_ux = q_ux + bent[..., n:, :n]
-            q_xu = None if q_xu is None else q_xu + bent[..., :n, n:]
         return PathQ(
             q=q.q,
             q_x=q.q_x,
@@ -113,7 +110,6 @@ class CurvedStage:
             q_xx=q_xx,
             q_ux=q_ux,
             q_uu=q_uu,
-            q_xu=q_xu,
             path_x=value.slope @ stage.A + stage.cost.q_x,
             path_u=value.slope @ stage.B + stage.cost.q_u,
         )
@@ -151,15 +147,12 @@ class CurvedPass:
 def curved_pass(
     expansion: Expansion,
     make: Callable[[int, QuadraticStage], StageGame],
-    *,
-    costates: bool = False,
 ) -> CurvedPass:
     """Run the backward pass about trajectories.
 
     Args:
         expansion: Derivatives along the trajectories.
         make: Gives the stage game of a stage and its quadratic expansion.
-        costates: Whether costates are handed on in the place of values.
 
     Returns:
         The step, the gradients and the certificates.
@@ -184,7 +177,7 @@ def curved_pass(
         quadratic = QuadraticStage(A=jacobian[..., :n], B=jacobian[..., n:], c=None, cost=cost)
         stages.append(CurvedStage(inner=make(t, quadratic), quadratic=quadratic, hessian=hessian))
     terminal = PathValue(v=zero, v_x=expansion.phi_x, v_xx=expansion.phi_xx, slope=expansion.phi_x)
-    found = backward_pass(stages, terminal, _costate if costates else _value)
+    found = backward_pass(stages, terminal, _value)
     return CurvedPass(
         policies=stack_policies(found.policies),
         slopes=torch.stack([_slope(value) for value in found.values], dim=-2),
@@ -243,12 +236,6 @@ def quadratic_game(expansion: Expansion, slopes: Tensor, slices: tuple[slice, ..
 def _value(q: QExpansion, policy: AffinePolicy) -> ValueExpansion:
     value = evaluate_policy(q, policy)
     slope = q.path_x + q.path_u @ policy.feedback if isinstance(q, PathQ) else value.v_x
-    return PathValue(v=value.v, v_x=value.v_x, v_xx=value.v_xx, slope=slope)
-
-
-def _costate(q: QExpansion, policy: AffinePolicy) -> ValueExpansion:
-    value = evaluate_costate(q, policy)
-    slope = q.path_x if isinstance(q, PathQ) else value.v_x
     return PathValue(v=value.v, v_x=value.v_x, v_xx=value.v_xx, slope=slope)
 
 

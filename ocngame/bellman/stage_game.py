@@ -29,7 +29,14 @@ from ocngame.errors import InvalidInputError
 from ocngame.games.information import InformationStructure
 from ocngame.linalg import pivoted_solve, smallest_eigenvalue
 
-__all__ = ["StageCertificate", "StageCondition", "StageRule", "solve_stage", "stage_condition"]
+__all__ = [
+    "StageCertificate",
+    "StageCondition",
+    "StageRule",
+    "solve_condition",
+    "solve_stage",
+    "stage_condition",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +144,18 @@ def solve_stage(q: QExpansion, rule: StageRule) -> tuple[AffinePolicy, StageCert
     Raises:
         InvalidInputError: if the rule lacks a leader that it needs.
     """
-    condition = stage_condition(q, rule)
+    return solve_condition(stage_condition(q, rule))
+
+
+def solve_condition(condition: StageCondition) -> tuple[AffinePolicy, StageCertificate]:
+    """Solve the linear condition of a stage.
+
+    Args:
+        condition: The condition.
+
+    Returns:
+        The joint policy and the certificate, as `solve_stage` does.
+    """
     size = condition.system.detach().abs().amax(-1, keepdim=True)
     size = size.clamp_min(torch.finfo(size.dtype).tiny)
     system = condition.system / size

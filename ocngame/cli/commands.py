@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 import tyro
 
 from ocngame._checks import integer
+from ocngame.errors import InvalidInputError
+from ocngame.training.adversarial_config import AdversarialConfig
 from ocngame.training.config import SupervisedConfig
 
-__all__ = ["Evaluate", "Resume", "Solve", "TrainSupervised"]
+__all__ = ["Draw", "Evaluate", "Resume", "Solve", "TrainAdversarial", "TrainSupervised"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,30 @@ class TrainSupervised:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainAdversarial:
+    """Play a differentiable game with the coupled stage game, next to first-order methods.
+
+    Without options two players rotate about a saddle. The run folder gets config.json,
+    metrics.jsonl, checkpoint.pt, curves.png and, as the game has them, trajectories.png and
+    samples.png.
+
+    Attributes:
+        out: Run folder to make.
+        config: Settings of the run.
+    """
+
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(
+            metavar="PATH", help_behavior_hint="(default: runs/adversarial-PROBLEM-TIME)"
+        ),
+    ] = None
+    config: Annotated[AdversarialConfig, tyro.conf.arg(name="")] = field(
+        default_factory=AdversarialConfig
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resume:
     """Go on with a run from its last checkpoint, as if it had never stopped.
 
@@ -53,6 +79,43 @@ class Evaluate:
     """
 
     run: tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """Draw a network as a game: stages, players and the states between them.
+
+    Attributes:
+        model: mlp, residual, or module:function, whose function takes no arguments or the numbers
+            of features and of classes, and returns a torch module.
+        out: Picture to write; the ending chooses the format.
+        input: Shape of one sample, such as 3 64 64.
+        tokens: Size of the vocabulary if a sample holds token numbers; 0 for plain numbers.
+        classes: Number of outputs, if the function asks for it.
+        players: Who acts: one player for each stage, branch or block, or a single one.
+        graphml: File for the graph as GraphML.
+        json: File for the graph as JSON, in the node-link form of networkx.
+    """
+
+    model: tyro.conf.Positional[str] = "residual"
+    out: Path = Path("game.png")
+    input: tuple[int, ...] = (64,)
+    tokens: int = 0
+    classes: int = 10
+    players: Literal["stage", "branch", "block", "single"] = "stage"
+    graphml: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    json: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        for size in self.input:
+            integer("input", size, low=1)
+        integer("tokens", self.tokens, low=0)
+        integer("classes", self.classes, low=1)
+        for name, ending in (("graphml", ".graphml"), ("json", ".json")):
+            path = getattr(self, name)
+            if path is not None and path.suffix != ending:
+                raise InvalidInputError(f"{name}: expected a file ending in {ending}, got {path}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.logging import RichHandler
 
-from ocngame.cli.commands import Evaluate, Resume, Solve, TrainSupervised
+from ocngame.cli.commands import (
+    Draw,
+    Evaluate,
+    Resume,
+    Solve,
+    TrainAdversarial,
+    TrainSupervised,
+)
 from ocngame.cli.parser import Command, UsageError, parse
 from ocngame.errors import InvalidInputError, OcnGameError, UnsupportedModuleError
 
@@ -51,15 +58,24 @@ def _run(command: Command) -> None:
 
         solve.solve_ready(command)
         return
-    from ocngame.cli import supervised
+    if isinstance(command, Draw):
+        from ocngame.cli import draw
+
+        draw.draw_network(command)
+        return
+    from ocngame.cli import adversarial, supervised
 
     match command:
         case TrainSupervised():
             supervised.train(command.config, command.out)
+        case TrainAdversarial():
+            adversarial.train(command.config, command.out)
         case Resume():
-            supervised.resume(command.run)
+            job = adversarial if adversarial.owns(command.run) else supervised
+            job.resume(command.run)
         case Evaluate():
-            supervised.evaluate_run(command.run)
+            job = adversarial if adversarial.owns(command.run) else supervised
+            job.evaluate_run(command.run)
 
 
 @contextmanager

@@ -18,12 +18,19 @@ from tyro.constructors import (
 )
 from tyro.extras import SubcommandApp
 
-from ocngame.cli.commands import Evaluate, Resume, Solve, TrainSupervised
+from ocngame.cli.commands import (
+    Draw,
+    Evaluate,
+    Resume,
+    Solve,
+    TrainAdversarial,
+    TrainSupervised,
+)
 from ocngame.errors import OcnGameError
 
 __all__ = ["Command", "UsageError", "parse"]
 
-Command = TrainSupervised | Resume | Evaluate | Solve
+Command = TrainSupervised | TrainAdversarial | Resume | Evaluate | Solve | Draw
 
 
 class UsageError(Exception):
@@ -44,11 +51,13 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     """
     train = SubcommandApp()
     train.command(name="supervised")(TrainSupervised)
+    train.command(name="adversarial")(TrainAdversarial)
     app = SubcommandApp()
     app.command(train, name="train", help="Train players.")
     app.command(name="resume")(Resume)
     app.command(name="evaluate")(Evaluate)
     app.command(name="solve")(Solve)
+    app.command(name="draw")(Draw)
     return app.cli(
         prog="ocngame",
         description="Networks and trajectories as dynamic games. "

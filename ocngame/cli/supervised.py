@@ -1,11 +1,7 @@
 """What `train supervised`, `resume` and `evaluate` show: a progress bar and tables."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 import torch
 from rich import box
@@ -19,6 +15,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from ocngame.cli.interrupt import between_steps
 from ocngame.training.config import SupervisedConfig
 from ocngame.training.curves import LABELS
 from ocngame.training.evaluation import evaluate
@@ -105,7 +102,7 @@ def _show_steps(job: SupervisedJob, console: Console) -> None:
         TextColumn("loss: {task.fields[losses]}"),
         console=console,
     )
-    with progress, _between_steps() as asked:
+    with progress, between_steps() as asked:
         task = progress.add_task("", total=job.total_steps, completed=job.step, losses="")
         for rows in job.run():
             progress.update(task, completed=job.step)
@@ -113,26 +110,6 @@ def _show_steps(job: SupervisedJob, console: Console) -> None:
                 progress.update(task, losses=_losses(rows))
             if asked():
                 raise KeyboardInterrupt
-
-
-@contextmanager
-def _between_steps() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C wait for the end of a step; the second comes through at once."""
-    asked = threading.Event()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
-            signal.default_int_handler(number, frame)
-        asked.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield asked.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _losses(rows: Sequence[MetricsRow]) -> str:

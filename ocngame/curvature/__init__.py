@@ -1,6 +1,7 @@
 """Curvature of the controls: how `Q_uu` is approximated."""
 
 from ocngame.curvature.base import Curvature, State
+from ocngame.curvature.choice import rule_for
 from ocngame.curvature.columns import (
     ColumnRule,
     ExactColumns,
@@ -8,6 +9,7 @@ from ocngame.curvature.columns import (
     SketchedColumns,
 )
 from ocngame.curvature.diagonal import DiagonalCurvature, RootMeanSquareCurvature
+from ocngame.curvature.fictitious import FictitiousPlayers
 from ocngame.curvature.full import FullCurvature
 from ocngame.curvature.identity import DampingMetric, IdentityCurvature
 from ocngame.curvature.kronecker import EigenKroneckerCurvature, KroneckerCurvature
@@ -25,6 +27,7 @@ from ocngame.curvature.output_hessian import (
     SquaredErrorHessian,
     output_hessian,
 )
+from ocngame.curvature.pair import KroneckerPair, PairFactors
 
 __all__ = [
     "ColumnRule",
@@ -37,6 +40,7 @@ __all__ = [
     "EigenKroneckerCurvature",
     "EigenOperator",
     "ExactColumns",
+    "FictitiousPlayers",
     "FullCurvature",
     "FullOperator",
     "GradientColumn",
@@ -44,10 +48,13 @@ __all__ = [
     "IdentityOperator",
     "KroneckerCurvature",
     "KroneckerOperator",
+    "KroneckerPair",
     "OutputHessian",
+    "PairFactors",
     "RootMeanSquareCurvature",
     "SketchedColumns",
     "SquaredErrorHessian",
     "State",
     "output_hessian",
+    "rule_for",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ocngame._checks import in_range
 from ocngame.curvature.operators import CurvatureOperator
-from ocngame.linalg import OuterColumns
+from ocngame.linalg import Columns
 
 __all__ = ["Curvature", "State", "running_mean"]
 
@@ -23,16 +23,19 @@ class Curvature(ABC):
 
     Attributes:
         needs_columns: Whether `update` reads the columns of the output Hessian.
+        needs_factors: Whether `update` reads columns as sums of outer products only; controls of
+            other kinds then have their diagonal curvature (`rule_for`).
     """
 
     needs_columns: ClassVar[bool] = True
+    needs_factors: ClassVar[bool] = False
 
     @abstractmethod
     def init(self, shape: tuple[int, int], like: Tensor) -> State:
         """Make an empty state for a control of shape (o, i), on `like`'s device and dtype."""
 
     @abstractmethod
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Estimate: take in one batch's columns and its mean gradient of shape (o, i)."""
 
     def refresh(self, state: State, damping: Tensor | float) -> State:

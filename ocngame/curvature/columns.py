@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,14 +14,20 @@ __all__ = ["ColumnRule", "ExactColumns", "GradientColumn", "SketchedColumns"]
 
 
 class ColumnRule(ABC):
-    """Chooses per-sample output columns `E` with `phi_yy ~ E E'`."""
+    """Chooses per-sample output columns `E` with `phi_yy ~ E E'`.
+
+    Attributes:
+        needs_gradient: Whether the columns are made from the loss gradient.
+    """
+
+    needs_gradient: ClassVar[bool] = False
 
     @abstractmethod
     def columns(
         self,
         hessian: OutputHessian,
         output: Tensor,
-        gradient: Tensor,
+        gradient: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
         """Give the columns.
@@ -28,7 +35,7 @@ class ColumnRule(ABC):
         Args:
             hessian: Output Hessian of the loss.
             output: Network output, shape (B, C).
-            gradient: Per-sample loss gradient at the output, shape (B, C).
+            gradient: Per-sample loss gradient at the output, shape (B, C); None if not needed.
             generator: Source of random signs.
 
         Returns:
@@ -41,7 +48,11 @@ class ExactColumns(ColumnRule):
     """All C columns of the exact factor."""
 
     def columns(
-        self, hessian: OutputHessian, output: Tensor, gradient: Tensor, generator: torch.Generator
+        self,
+        hessian: OutputHessian,
+        output: Tensor,
+        gradient: Tensor | None,
+        generator: torch.Generator,
     ) -> Tensor:
         """Give the exact columns, R = C."""
         return hessian.exact(output)
@@ -62,7 +73,11 @@ class SketchedColumns(ColumnRule):
         integer("count", self.count, low=1)
 
     def columns(
-        self, hessian: OutputHessian, output: Tensor, gradient: Tensor, generator: torch.Generator
+        self,
+        hessian: OutputHessian,
+        output: Tensor,
+        gradient: Tensor | None,
+        generator: torch.Generator,
     ) -> Tensor:
         """Give the sketched columns."""
         return hessian.sketch(output, self.count, generator)
@@ -72,8 +87,15 @@ class SketchedColumns(ColumnRule):
 class GradientColumn(ColumnRule):
     """The loss gradient as the only column: the rank-one start of differential DP networks."""
 
+    needs_gradient: ClassVar[bool] = True
+
     def columns(
-        self, hessian: OutputHessian, output: Tensor, gradient: Tensor, generator: torch.Generator
+        self,
+        hessian: OutputHessian,
+        output: Tensor,
+        gradient: Tensor | None,
+        generator: torch.Generator,
     ) -> Tensor:
         """Give the gradient, R = 1."""
+        assert gradient is not None  # noqa: S101 - guaranteed by needs_gradient
         return gradient.unsqueeze(0)

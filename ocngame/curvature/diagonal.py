@@ -15,7 +15,7 @@ from torch import Tensor
 from ocngame._checks import positive
 from ocngame.curvature.base import Curvature, State, check_decay, running_mean
 from ocngame.curvature.operators import DiagonalOperator
-from ocngame.linalg import OuterColumns
+from ocngame.linalg import Columns
 
 __all__ = ["DiagonalCurvature", "RootMeanSquareCurvature"]
 
@@ -38,15 +38,10 @@ class DiagonalCurvature(Curvature):
         """Give a state of zeros."""
         return {"count": like.new_zeros(()), "diagonal": like.new_zeros(shape)}
 
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the squared columns of a batch."""
         assert columns is not None  # noqa: S101 - guaranteed by needs_columns
-        samples = columns.count[1]
-        if columns.right.shape[1] == 1:
-            left = columns.left[..., 0, :].square().sum(0)
-            square = left.mT @ columns.right[:, 0].square() / samples
-        else:
-            square = columns.dense.square().sum((0, 1)) / samples
+        square = columns.squares() / columns.count[1]
         diagonal = running_mean(state, "diagonal", square, self.decay)
         return {"count": state["count"] + 1, "diagonal": diagonal}
 
@@ -80,7 +75,7 @@ class RootMeanSquareCurvature(Curvature):
         """Give a state of zeros."""
         return {"count": like.new_zeros(()), "square": like.new_zeros(shape)}
 
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the squared gradient of a batch."""
         square = self.beta * state["square"] + (1.0 - self.beta) * gradient.square()
         return {"count": state["count"] + 1, "square": square}

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ocngame.curvature.base import Curvature, State, check_decay, running_mean
 from ocngame.curvature.operators import FullOperator
-from ocngame.linalg import OuterColumns
+from ocngame.linalg import Columns
 
 __all__ = ["FullCurvature"]
 
@@ -31,7 +31,7 @@ class FullCurvature(Curvature):
         size = shape[0] * shape[1]
         return {"count": like.new_zeros(()), "matrix": like.new_zeros(size, size)}
 
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the block of a batch."""
         assert columns is not None  # noqa: S101 - guaranteed by needs_columns
         flat = columns.dense.flatten(0, 1).flatten(1)

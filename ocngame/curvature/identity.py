@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ocngame.curvature.base import Curvature, State
 from ocngame.curvature.operators import IdentityOperator
-from ocngame.linalg import OuterColumns
+from ocngame.linalg import Columns
 
 __all__ = ["DampingMetric", "IdentityCurvature"]
 
@@ -22,7 +22,7 @@ class IdentityCurvature(Curvature):
         """Give the empty state."""
         return {}
 
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Give the state unchanged."""
         return state
 
@@ -41,7 +41,7 @@ class DampingMetric(Curvature):
         """Give the empty state."""
         return {}
 
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Give the state unchanged."""
         return state
 

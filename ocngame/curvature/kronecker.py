@@ -16,13 +16,15 @@ lambda is added (George et al., 1806.03884).
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from ocngame._checks import integer
 from ocngame.curvature.base import Curvature, State, check_decay, running_mean
 from ocngame.curvature.operators import EigenOperator, KroneckerOperator
-from ocngame.linalg import OuterColumns, damped_inverse
+from ocngame.linalg import Columns, OuterColumns, block_gram, block_number, damped_inverse
 
 __all__ = ["EigenKroneckerCurvature", "KroneckerCurvature"]
 
@@ -31,30 +33,47 @@ __all__ = ["EigenKroneckerCurvature", "KroneckerCurvature"]
 class KroneckerCurvature(Curvature):
     """Running Kronecker factors with pi-corrected damping.
 
+    A side of a control that is wide in itself and against the other side has a block-diagonal
+    factor (`ocngame.linalg.block_number`): memory and time of the factors stay within a few times
+    those of the control.
+
     Attributes:
         decay: Memory of the factors, in [0, 1).
+        widest: Width up to which a side of a control is one block.
     """
 
+    needs_factors: ClassVar[bool] = True
+
     decay: float = 0.95
+    widest: int = 128
 
     def __post_init__(self) -> None:
         """Validate the settings."""
         check_decay(self.decay)
+        integer("widest", self.widest, low=1)
 
     def init(self, shape: tuple[int, int], like: Tensor) -> State:
         """Give factors of zeros and inverses of ones."""
-        left, right = (torch.eye(n, dtype=like.dtype, device=like.device) for n in shape)
+        left, right = (self._ones(a, b, like) for a, b in (shape, shape[::-1]))
         return {
             "count": like.new_zeros(()),
             "left": torch.zeros_like(left),
             "right": torch.zeros_like(right),
             "left_inverse": left,
             "right_inverse": right,
+            "shifts": like.new_zeros(2),
         }
 
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def _ones(self, size: int, other: int, like: Tensor) -> Tensor:
+        blocks = block_number(size, other, self.widest)
+        eye = torch.eye(-(-size // blocks), dtype=like.dtype, device=like.device)
+        return eye.repeat(blocks, 1, 1)
+
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the factors of a batch."""
-        left, right = _factors(columns)
+        assert isinstance(columns, OuterColumns)  # noqa: S101 - guaranteed by needs_factors
+        blocks = state["left"].shape[0], state["right"].shape[0]
+        left, right = _factors(columns, blocks)
         return state | {
             "left": running_mean(state, "left", left, self.decay),
             "right": running_mean(state, "right", right, self.decay),
@@ -67,18 +86,17 @@ class KroneckerCurvature(Curvature):
         return state | {
             "left_inverse": damped_inverse(state["left"], left_shift),
             "right_inverse": damped_inverse(state["right"], right_shift),
+            "shifts": torch.stack([left_shift, right_shift]),
         }
 
     def operator(self, state: State, damping: Tensor | float) -> KroneckerOperator:
-        """Give the damped product with the cached inverses."""
-        left_shift, right_shift = split_damping(state["left"], state["right"], damping)
+        """Give the damped product with the inverses and shifts of the last refresh."""
         return KroneckerOperator(
             state["left"],
             state["right"],
             state["left_inverse"],
             state["right_inverse"],
-            left_shift,
-            right_shift,
+            state["shifts"],
         )
 
 
@@ -89,6 +107,8 @@ class EigenKroneckerCurvature(Curvature):
     Attributes:
         decay: Memory of factors and eigenvalues, in [0, 1).
     """
+
+    needs_factors: ClassVar[bool] = True
 
     decay: float = 0.95
 
@@ -108,9 +128,10 @@ class EigenKroneckerCurvature(Curvature):
             "eigenvalues": like.new_zeros(shape),
         }
 
-    def update(self, state: State, columns: OuterColumns | None, gradient: Tensor) -> State:
+    def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the factors of a batch, and its second moments in the current eigenbasis."""
-        left, right = _factors(columns)
+        assert isinstance(columns, OuterColumns)  # noqa: S101 - guaranteed by needs_factors
+        left, right = (factor[0] for factor in _factors(columns, (1, 1)))
         moments = _moments(columns, state["left_vectors"], state["right_vectors"])
         return state | {
             "left": running_mean(state, "left", left, self.decay),
@@ -154,32 +175,30 @@ def split_damping(left: Tensor, right: Tensor, damping: Tensor | float) -> tuple
     """Split a damping over two Kronecker factors by the ratio of their mean traces.
 
     Args:
-        left: B, shape (o, o).
-        right: A, shape (i, i).
+        left: B, shape (..., o, o).
+        right: A, shape (..., i, i).
         damping: lambda of the product.
 
     Returns:
         The shifts of B and of A.
     """
     tiny = torch.finfo(left.dtype).tiny
-    mean_left = left.diagonal().mean().clamp_min(tiny)
-    mean_right = right.diagonal().mean().clamp_min(tiny)
+    mean_left = left.diagonal(dim1=-2, dim2=-1).mean().clamp_min(tiny)
+    mean_right = right.diagonal(dim1=-2, dim2=-1).mean().clamp_min(tiny)
     pi = (mean_right / mean_left).sqrt()
     root = torch.as_tensor(damping, dtype=left.dtype, device=left.device).sqrt()
     return root / pi, root * pi
 
 
-def _factors(columns: OuterColumns | None) -> tuple[Tensor, Tensor]:
-    assert columns is not None  # noqa: S101 - guaranteed by needs_columns
+def _factors(columns: OuterColumns, blocks: tuple[int, int]) -> tuple[Tensor, Tensor]:
     positions = columns.right.shape[1]
     samples = columns.count[1]
-    left = columns.left.flatten(0, 2)
-    right = columns.right.flatten(0, 1)
-    return left.mT @ left / (samples * positions), right.mT @ right / samples
+    left = block_gram(columns.left.flatten(0, 2), blocks[0])
+    right = block_gram(columns.right.flatten(0, 1), blocks[1])
+    return left / (samples * positions), right / samples
 
 
-def _moments(columns: OuterColumns | None, left_vectors: Tensor, right_vectors: Tensor) -> Tensor:
-    assert columns is not None  # noqa: S101 - guaranteed by needs_columns
+def _moments(columns: OuterColumns, left_vectors: Tensor, right_vectors: Tensor) -> Tensor:
     rotated = columns.transformed(left_vectors.mT, right_vectors.mT)
     samples = columns.count[1]
     if columns.right.shape[1] == 1:

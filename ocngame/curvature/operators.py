@@ -7,11 +7,12 @@ Every operator is symmetric positive definite and has a dense twin for tests.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ocngame.linalg import OuterColumns
+from ocngame.linalg import Columns, DenseColumns, OuterColumns, block_multiply
 
 __all__ = [
     "CurvatureOperator",
@@ -34,7 +35,7 @@ class CurvatureOperator(ABC):
     def matmul(self, control: Tensor) -> Tensor:
         """Give `M control`, shape (..., o, i)."""
 
-    def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
+    def inverse_gram(self, columns: Columns, per_sample: bool = False) -> Tensor:
         """Give `Z' M^{-1} Z`, for the whole batch or within each sample.
 
         Args:
@@ -83,7 +84,7 @@ class IdentityOperator(CurvatureOperator):
         """Give `scale control`."""
         return control * self.scale
 
-    def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
+    def inverse_gram(self, columns: Columns, per_sample: bool = False) -> Tensor:
         """Give `Z' Z / scale` without parameter-sized columns."""
         gram = columns.sample_gram(columns) if per_sample else columns.gram(columns)
         return gram / self.scale
@@ -107,40 +108,55 @@ class DiagonalOperator(CurvatureOperator):
         """Multiply with the diagonal."""
         return control * self.diagonal
 
+    def inverse_gram(self, columns: Columns, per_sample: bool = False) -> Tensor:
+        """Give `Z' M^{-1} Z`; columns by rows stay as they are."""
+        solved = columns.divided(self.diagonal)
+        same: Any = DenseColumns(columns.dense) if isinstance(solved, DenseColumns) else columns
+        return same.sample_gram(solved) if per_sample else same.gram(solved)
+
 
 @dataclass(frozen=True)
 class KroneckerOperator(CurvatureOperator):
-    r"""`M = (B + b I) (x) (A + a I)`.
+    r"""`M = (B + b I) (x) (A + a I)`, each factor block-diagonal.
 
     Attributes:
-        left: B, output side, shape (o, o).
-        right: A, input side, shape (i, i).
-        left_inverse: `(B + b I)^{-1}`.
-        right_inverse: `(A + a I)^{-1}`.
-        left_shift: b.
-        right_shift: a.
+        left: B, output side, blocks of shape (n, o / n, o / n).
+        right: A, input side, blocks of shape (m, i / m, i / m).
+        left_inverse: `(B + b I)^{-1}`, the same shape.
+        right_inverse: `(A + a I)^{-1}`, the same shape.
+        shifts: b and a, shape (2,).
     """
 
     left: Tensor
     right: Tensor
     left_inverse: Tensor
     right_inverse: Tensor
-    left_shift: Tensor | float = 0.0
-    right_shift: Tensor | float = 0.0
+    shifts: Tensor
 
     def solve(self, control: Tensor) -> Tensor:
         """Give `(B + b I)^{-1} U (A + a I)^{-1}`."""
-        return self.left_inverse @ control @ self.right_inverse
+        return _between(self.left_inverse, control, self.right_inverse)
 
     def matmul(self, control: Tensor) -> Tensor:
         """Give `(B + b I) U (A + a I)`."""
-        half = self.left @ control + self.left_shift * control
-        return half @ self.right + self.right_shift * half
+        half = block_multiply(control.mT, self.left).mT + self.shifts[0] * control
+        return block_multiply(half, self.right) + self.shifts[1] * half
 
-    def inverse_gram(self, columns: OuterColumns, per_sample: bool = False) -> Tensor:
+    def inverse_gram(self, columns: Columns, per_sample: bool = False) -> Tensor:
         """Give `Z' M^{-1} Z` from the factors, without parameter-sized columns."""
-        solved = columns.transformed(self.left_inverse, self.right_inverse)
+        assert isinstance(columns, OuterColumns)  # noqa: S101 - guaranteed by needs_factors
+        solved = OuterColumns(
+            block_multiply(columns.left, self.left_inverse),
+            block_multiply(columns.right, self.right_inverse),
+        )
         return columns.sample_gram(solved) if per_sample else columns.gram(solved)
+
+
+def _between(left: Tensor, control: Tensor, right: Tensor) -> Tensor:
+    """Give `left control right`."""
+    if left.shape[0] == 1:
+        return block_multiply(left[0] @ control, right)
+    return block_multiply(block_multiply(control.mT, left).mT, right)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,27 @@
 """Is it an equilibrium? Residuals, second-order certificates, deviation gains, a verdict."""
 
 from ocngame.equilibria.classify import classify, is_equilibrium
-from ocngame.equilibria.deviation import DeviationGain, deviation_gain, own_curvature
+from ocngame.equilibria.deviation import deviation_gain, own_curvature
+from ocngame.equilibria.gain import DeviationGain, Evidence
 from ocngame.equilibria.nonlinear import NonlinearReport, examine
-from ocngame.equilibria.play import Candidate, Play
+from ocngame.equilibria.play import Candidate, Play, PlayWithMultipliers
+from ocngame.equilibria.players import PlayerReport, examine_players
 from ocngame.equilibria.residuals import own_gradient, residuals
+from ocngame.equilibria.search import DeviationSearch
 
 __all__ = [
     "Candidate",
     "DeviationGain",
+    "DeviationSearch",
+    "Evidence",
     "NonlinearReport",
     "Play",
+    "PlayWithMultipliers",
+    "PlayerReport",
     "classify",
     "deviation_gain",
     "examine",
+    "examine_players",
     "is_equilibrium",
     "own_curvature",
     "own_gradient",

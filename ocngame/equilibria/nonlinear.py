@@ -1,4 +1,4 @@
-r"""Is a play of a nonlinear game an equilibrium? Local certificates and a search for deviations.
+r"""Is a play of a nonlinear game an equilibrium? Numbers in the units of the game.
 
 * residuals: the norm of each decision maker's own gradient on the original game, with respect to
   its own feedforward and all gains held (feedback), or to its own sequence (open loop);
@@ -6,28 +6,28 @@ r"""Is a play of a nonlinear game an equilibrium? Local certificates and a searc
   true Hessians of costs and dynamics;
 * gain mismatch, feedback only: how far K is from the gains that answer best, to first order, to a
   state off the path;
-* deviation gain: the best of several descents on the own cost (`ocngame.equilibria.own_problem`).
+* deviation gain: the best of several descents on the own cost (`ocngame.equilibria.search`).
   It is what was found, not a bound: the own problem may not be convex.
 
 With constraints, costs are the Lagrangians at given multipliers (the augmented ones, for
 curvatures and gains, whose minimum is no larger than the constrained one).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ocngame._checks import integer, non_negative, positive
-from ocngame._tensor_checks import finite, shaped
-from ocngame.bellman import AffinePolicy, best_response, owners
-from ocngame.bellman.curved import path_pass, quadratic_game
-from ocngame.bellman.trajectory import follow, play_nonlinear
-from ocngame.equilibria.own_problem import OwnProblem, improve
+from ocngame.bellman import best_response
+from ocngame.equilibria.about_path import AboutPath, about_path
+from ocngame.equilibria.gain import ratio
 from ocngame.equilibria.play import Play
+from ocngame.equilibria.residuals import own_gradient
+from ocngame.equilibria.search import DeviationSearch, search_gains
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, NonlinearGame
-from ocngame.games.expansion import Multipliers, expand
+from ocngame.games.expansion import Multipliers
 
 __all__ = ["NonlinearReport", "examine"]
 
@@ -55,8 +55,7 @@ class NonlinearReport:
     @property
     def relative(self) -> Tensor:
         """The gain as a part of the scale, shape (..., D)."""
-        none = (self.gain == 0) & (self.scale == 0)
-        return torch.where(none, torch.zeros_like(self.gain), self.gain / self.scale)
+        return ratio(self.gain, self.scale)
 
     def passes(self, *, residual: float, gain: float, mismatch: float = 1e-6) -> Tensor:
         """Say whether the play is a local equilibrium; NaN anywhere is a no.
@@ -97,7 +96,8 @@ def examine(
         starts: Random starts of each decision maker's descent, beside the play itself.
         spread: Standard deviation of the first deviation in every own control.
         max_iterations: Most steps of a descent.
-        multipliers: Multipliers (..., T, C), (..., C') and penalty (...) of the constraints.
+        multipliers: Multipliers (..., T, C), (..., C') and penalty (...) of the constraints; the
+            play's own if None.
 
     Returns:
         The report.
@@ -107,138 +107,43 @@ def examine(
             or random starts without a generator.
     """
     information = play.information if information is None else information
-    x0 = _check(game, play, information, generator, starts, multipliers)
     non_negative("spread", spread)
     integer("max_iterations", max_iterations, low=1)
-    if information is InformationStructure.COOPERATIVE:
-        game = game.team(None if play.weights is None else play.weights.tolist())
-    states, controls = play_nonlinear(game, play.policies, x0)
-    batch = states.shape[:-2]
-    xs, us = (part.reshape(-1, *part.shape[-2:]) for part in (states, controls))
-    K = play.policies.feedback.expand(*batch, *play.policies.feedback.shape[-3:])
-    K = K.reshape(-1, *K.shape[-3:])
-    if information is InformationStructure.OPEN_LOOP:
-        K = torch.zeros_like(K)
-    y = None if multipliers is None else multipliers.flat(batch)
-    sound = torch.isfinite(xs).flatten(1).all(-1) & torch.isfinite(us).flatten(1).all(-1)
-    sound &= torch.isfinite(K).flatten(1).all(-1)
-    D, T = len(game.control_slices), game.horizon
-    parts = {name: xs.new_full((len(xs), D), torch.nan) for name in _NAMES}
-    parts["own_curvature"] = xs.new_full((len(xs), D, T), torch.nan)
-    index = sound.nonzero().squeeze(-1)
-    if len(index):
-        chosen = None if y is None else y.take(index)
-        local = _local(game, xs[index], us[index], K[index], information, chosen)
-        local["gain"] = _descend(
-            game, xs[index], us[index], K[index], chosen, generator, starts, spread, max_iterations
-        )
-        local["scale"] = game.cost_terms(xs[index], us[index]).abs().sum(-1)
-        for name, part in parts.items():
-            part[index] = local[name]
-    return NonlinearReport(
-        **{name: part.reshape((*batch, *part.shape[1:])) for name, part in parts.items()}
-    )
-
-
-_NAMES = ("residuals", "gain_mismatch", "gain", "scale", "own_curvature")
-
-
-def _check(
-    game: NonlinearGame,
-    play: Play,
-    information: InformationStructure,
-    generator: torch.Generator | None,
-    starts: int,
-    multipliers: Multipliers | None,
-) -> Tensor:
-    kinds = ("feedback", "open_loop", "cooperative")
-    if information not in kinds:
-        raise InvalidInputError(
-            f"information: expected one of {', '.join(kinds)} for a nonlinear game, "
-            f"got {information}"
-        )
-    sizes = {"T": game.horizon, "m": game.control_size, "n": game.state_size}
-    shaped("policies.feedforward", play.policies.feedforward, "... T m", **sizes)
-    shaped("policies.feedback", play.policies.feedback, "... T m n", **sizes)
-    if play.x0 is None:
-        raise InvalidInputError("x0: expected an initial state of the play, got None")
-    shaped("x0", play.x0, "... n", n=game.state_size)
-    finite("x0", play.x0)
     integer("starts", starts, low=0)
     if starts and generator is None:
         raise InvalidInputError("generator: expected a torch.Generator for random starts, got None")
-    if game.constraints and multipliers is None:
-        raise InvalidInputError("multipliers: expected those of the game's constraints, got None")
-    return play.x0
-
-
-def _local(
-    game: NonlinearGame,
-    xs: Tensor,
-    us: Tensor,
-    K: Tensor,
-    information: InformationStructure,
-    y: Multipliers | None,
-) -> dict[str, Tensor]:
-    """Residuals, curvatures and gain mismatch of finite trajectories."""
-    slices = tuple(game.control_slices)
-    plain = None if y is None else replace(y, penalty=torch.zeros_like(y.penalty))
-    first = path_pass(expand(game, xs, us, multipliers=plain, dynamics_hessian=False), K)
-    rows = [first.gradient[:, i, :, block] for i, block in enumerate(slices)]
-    expansion = expand(game, xs, us, multipliers=y)
-    about = path_pass(expansion, K)
-    approximation = quadratic_game(expansion, about.slopes, slices)
-    answer = best_response(
-        approximation, AffinePolicy(feedforward=torch.zeros_like(us), feedback=K)
+    about = about_path(game, play, information, multipliers)
+    residuals, curvature, mismatch = _local(about)
+    gain = torch.full_like(residuals, torch.nan)
+    index = about.sound.nonzero().squeeze(-1)
+    if len(index):
+        search = DeviationSearch(starts=starts, spread=spread, max_iterations=max_iterations)
+        gain[index] = search_gains(about, index, search, generator)
+    scale = about.deciders.cost_terms(about.xs, about.us).abs().sum(-1)
+    return NonlinearReport(
+        residuals=about.shaped(residuals),
+        own_curvature=about.shaped(curvature),
+        gain_mismatch=about.shaped(mismatch),
+        gain=about.shaped(gain),
+        scale=about.shaped(scale),
     )
+
+
+def _local(about: AboutPath) -> tuple[Tensor, Tensor, Tensor]:
+    """Residuals (B, D), relative curvatures (B, D, T) and gain mismatch (B, D)."""
+    slices = about.quadratic.control_slices
+    gradient = own_gradient(about.quadratic, about.play.policies, about.xs[:, 0])
+    rows = [gradient[..., block].flatten(1).norm(dim=-1) for block in slices]
+    answer = best_response(about.quadratic, about.play.policies)
     size = answer.curvature.abs().amax((-2, -1))
+    K = about.feedback
     gaps = [
         (answer.policies.feedback[:, i, :, block] - K[:, :, block]).abs().flatten(1).amax(-1)
         for i, block in enumerate(slices)
     ]
     largest = K.abs().flatten(1).amax(-1, keepdim=True)
-    gaps = torch.stack(gaps, dim=-1) / torch.where(largest > 0, largest, 1)
-    if information is InformationStructure.OPEN_LOOP:
-        gaps = torch.zeros_like(gaps)
-    return {
-        "residuals": torch.stack([row.flatten(1).norm(dim=-1) for row in rows], dim=-1),
-        "own_curvature": answer.own_curvature / torch.where(size > 0, size, 1),
-        "gain_mismatch": gaps,
-    }
-
-
-def _descend(
-    game: NonlinearGame,
-    xs: Tensor,
-    us: Tensor,
-    K: Tensor,
-    y: Multipliers | None,
-    generator: torch.Generator | None,
-    starts: int,
-    spread: float,
-    max_iterations: int,
-) -> Tensor:
-    """Gains of all decision makers, shape (B, D): all of their descents are one batch."""
-    B, D, S = len(xs), len(game.control_slices), 1 + starts
-    element = torch.arange(B, device=xs.device).repeat_interleave(D * S)
-    player = torch.arange(D, device=xs.device).repeat_interleave(S).repeat(B)
-    own = owners(tuple(game.control_slices), game.control_size, xs.device)[player]
-    problem = OwnProblem(
-        game=game,
-        player=player,
-        own=own,
-        feedback=torch.where(own[:, None, :, None], 0, K[element]),
-        multipliers=None if y is None else y.take(element),
-    )
-    xs, us = xs[element], us[element]
-    played = problem.cost(xs, us).reshape(B, D, S)[..., 0]
-    if starts and generator is not None:
-        move = torch.randn(us.shape, generator=generator, dtype=us.dtype).to(us.device) * spread
-        move = torch.where(own.unsqueeze(1), move, 0).reshape(B, D, S, *us.shape[1:])
-        move[:, :, 0] = 0
-        kick = AffinePolicy(feedforward=move.reshape(us.shape), feedback=problem.feedback)
-        xs, us = follow(game, xs, us, kick, torch.ones_like(xs[:, 0, 0]))
-    cost = improve(problem, xs, us, max_iterations=max_iterations)[2].reshape(B, D, S)
-    others = torch.where(torch.isnan(cost[..., 1:]), torch.inf, cost[..., 1:])
-    cost = torch.cat([cost[..., :1], others], dim=-1).amin(-1)
-    return (played - cost).clamp_min(0)
+    mismatch = torch.stack(gaps, dim=-1) / torch.where(largest > 0, largest, 1)
+    if about.information is InformationStructure.OPEN_LOOP:
+        mismatch = torch.zeros_like(mismatch)
+    curvature = answer.own_curvature / torch.where(size > 0, size, 1)
+    return torch.stack(rows, dim=-1), curvature, mismatch

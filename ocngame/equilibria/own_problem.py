@@ -5,7 +5,8 @@ fixed sequences (open loop) on the original game. About its trajectory the own p
 linear-quadratic one of `ocngame.bellman.best_response`, with the curvature of the dynamics; a step
 `du^i = s k + K dx` is taken at the first length s at which the own cost falls by 1e-4 of what its
 slope promises. Where a stage of the own problem has no minimum, the costs' Hessians are projected
-and a small proximal term is added. No solver is used that looks for equilibria.
+and a small proximal term is added, which grows while no length is good (Levenberg-Marquardt). No
+solver is used that looks for equilibria.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ __all__ = ["OwnProblem", "improve"]
 LENGTHS = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001)
 ARMIJO = 1e-4
 PROX = 1e-6
+STIFF = (1e-3, 1e5)
+RETRY = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,24 +62,26 @@ class OwnProblem:
         costs = augmented_costs(self.game, xs, us, self.multipliers)
         return costs.gather(-1, self.player.unsqueeze(-1)).squeeze(-1)
 
-    def step(self, xs: Tensor, us: Tensor) -> tuple[AffinePolicy, Tensor]:
+    def step(self, xs: Tensor, us: Tensor, prox: Tensor) -> tuple[AffinePolicy, Tensor]:
         """Give the best responses to first order, and the cost's slope along them.
 
         Args:
             xs: States, shape (E, T+1, n).
             us: Joint controls, shape (E, T, m).
+            prox: Weight of the proximal term, zero for the full step, shape (E,).
 
         Returns:
             Joint policies in which one player changes its controls, and slopes of shape (E,).
         """
         expansion = _own_costs(expand(self.game, xs, us, multipliers=self.multipliers), self.player)
         found = self._pass(expansion)
-        bad = ~self._regular(found)
+        bad = ~self._regular(found) | (prox > 0)
         if bool(bad.any()):
             safe = projected(expansion, bad)
             n = self.game.state_size
             shift = torch.zeros_like(safe.l_zz[:, 0, 0, 0])
-            shift[:, n:] = torch.where(bad.unsqueeze(-1) & self.own, PROX, 0.0)
+            weight = prox.clamp_min(PROX).unsqueeze(-1)
+            shift[:, n:] = torch.where(bad.unsqueeze(-1) & self.own, weight, 0.0)
             diagonal = torch.diag_embed(shift)[:, None, None]
             parts = {name: getattr(safe, name) for name in ("f_z", "f_zz", "l_z", "phi_x")}
             found = self._pass(Expansion(l_zz=safe.l_zz + diagonal, phi_xx=safe.phi_xx, **parts))
@@ -117,11 +122,11 @@ def improve(
         The last states and controls, and their costs of shape (E,); NaN stays NaN.
     """
     cost = problem.cost(xs, us)
-    moving = torch.isfinite(cost)
+    moving, prox = torch.isfinite(cost), torch.zeros_like(cost)
     for _ in range(max_iterations):
         if not bool(moving.any()):
             break
-        step, slope = problem.step(xs, us)
+        step, slope = problem.step(xs, us, prox)
         rounding = torch.finfo(cost.dtype).eps * cost.abs()
         moving = moving & torch.isfinite(slope) & (slope < -rounding)
         pending = moving.clone()
@@ -136,7 +141,11 @@ def improve(
             us = torch.where(fine[:, None, None], new_us, us)
             cost = torch.where(fine, new, cost)
             pending &= ~fine
-        moving = moving & ~pending
+        stiffer = (100 * prox).clamp_min(STIFF[0])
+        again = (slope < -RETRY * rounding) & (stiffer <= STIFF[1])
+        moving = moving & (~pending | again)
+        softer = torch.where(prox > STIFF[0], prox / 10, 0)
+        prox = torch.where(pending, stiffer, softer)
     return xs, us, cost
 
 

@@ -10,8 +10,18 @@ from ocngame._tensor_checks import finite, same_kind, shaped
 from ocngame.bellman import AffinePolicy, constant_policies, play_policies
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, LQGame
+from ocngame.games.expansion import Multipliers
 
-__all__ = ["Candidate", "Play", "committed", "decision_game", "path", "reach"]
+__all__ = [
+    "Candidate",
+    "Play",
+    "PlayWithMultipliers",
+    "committed",
+    "decision_game",
+    "in_batch",
+    "path",
+    "reach",
+]
 
 
 @runtime_checkable
@@ -44,6 +54,16 @@ class Play(Protocol):
         ...
 
 
+@runtime_checkable
+class PlayWithMultipliers(Protocol):
+    """A play that says what its constraints cost."""
+
+    @property
+    def multipliers(self) -> Multipliers | None:
+        """Multipliers (..., T, C), (..., C') and penalty (...) of the constraints, or None."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A point to be judged that no solver of ocngame made.
@@ -54,6 +74,8 @@ class Candidate:
         information: The information structure under which the policies are meant.
         weights: Weights of cooperative play, shape (..., N), or None.
         leader: Leader of Stackelberg play, or None.
+        multipliers: Multipliers (..., T, C), (..., C') and penalty (...) of a nonlinear game's
+            constraints, or None.
     """
 
     policies: AffinePolicy
@@ -61,6 +83,24 @@ class Candidate:
     information: InformationStructure = InformationStructure.FEEDBACK
     weights: Tensor | None = None
     leader: int | None = None
+    multipliers: Multipliers | None = None
+
+
+def in_batch(game: LQGame, play: Play) -> LQGame:
+    """Give the game with the batch of the play that is judged on it.
+
+    Args:
+        game: The game.
+        play: The play, whose policies or initial states may have more batch dimensions.
+
+    Returns:
+        The game, repeated along the play's batch.
+    """
+    shapes = [game.batch_shape, play.policies.feedforward.shape[:-2]]
+    shapes.append(play.policies.feedback.shape[:-3])
+    if play.x0 is not None:
+        shapes.append(play.x0.shape[:-1])
+    return game.repeated(torch.broadcast_shapes(*shapes))
 
 
 def path(game: LQGame, play: Play) -> tuple[Tensor, Tensor]:

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from ocngame.bellman import StageCondition, StageRule, evaluate_policies, stage_condition
 from ocngame.bellman.policy import AffinePolicy
-from ocngame.equilibria.play import Candidate, Play, committed, path, reach
-from ocngame.games import InformationStructure, LQGame
+from ocngame.equilibria.about_path import about_path
+from ocngame.equilibria.play import Candidate, Play, committed, in_batch, path, reach
+from ocngame.errors import InvalidInputError
+from ocngame.games import InformationStructure, LQGame, NonlinearGame
 
 __all__ = ["conditions", "own_gradient", "residuals"]
 
@@ -55,8 +57,10 @@ def own_gradient(game: LQGame, policies: AffinePolicy, x0: Tensor) -> Tensor:
     Returns:
         The entry of each control is the derivative of its owner's cost, shape (..., T, m).
     """
+    play = Candidate(policies=policies, x0=x0)
+    game = in_batch(game, play)
     found = conditions(game, policies, StageRule(slices=game.control_slices))
-    states = path(game, Candidate(policies=policies, x0=x0))[0][..., :-1, :, None]
+    states = path(game, play)[0][..., :-1, :, None]
     feedback = found.system @ policies.feedback + found.mixed
     rows = (found.system @ policies.feedforward.unsqueeze(-1) + feedback @ states).squeeze(-1)
     rows += found.slope
@@ -64,8 +68,13 @@ def own_gradient(game: LQGame, policies: AffinePolicy, x0: Tensor) -> Tensor:
     return rows[..., torch.tensor(order, device=rows.device).argsort()]
 
 
-def residuals(game: LQGame, play: Play, information: InformationStructure | None = None) -> Tensor:
+def residuals(
+    game: LQGame | NonlinearGame, play: Play, information: InformationStructure | None = None
+) -> Tensor:
     """Give the relative first-order residual of every decision maker at every stage.
+
+    In a nonlinear game the condition is that of the quadratic game about the path
+    (`ocngame.equilibria.about_path`), on the path the own gradient on the game itself.
 
     Args:
         game: The game.
@@ -80,6 +89,19 @@ def residuals(game: LQGame, play: Play, information: InformationStructure | None
         InvalidInputError: if the play does not fit the game.
     """
     information = play.information if information is None else information
+    if isinstance(game, NonlinearGame):
+        about = about_path(game, play, information)
+        return about.shaped(_relative(about.quadratic, about.play, about.information))
+    return _relative(game, play, information)
+
+
+def _relative(game: LQGame, play: Play, information: InformationStructure) -> Tensor:
+    if information is InformationStructure.OPEN_LOOP_STACKELBERG:
+        raise InvalidInputError(
+            "information: expected play whose conditions can be asked stage by stage, got "
+            f"{information}; its followers can be judged as open_loop"
+        )
+    game = in_batch(game, play)
     states, controls = path(game, play)
     rule = StageRule(
         slices=game.control_slices,
@@ -98,7 +120,7 @@ def residuals(game: LQGame, play: Play, information: InformationStructure | None
     else:
         size = reach(states)[..., None, None]
         constant, terms = _left_over(found.system, policies.feedforward, found.slope)
-        linear, linear_terms = _left_over(found.system, policies.feedback, found.mixed)
+        linear, linear_terms = _left_over_columns(found.system, policies.feedback, found.mixed)
         rest = torch.maximum(constant.abs(), linear.abs().amax(-1) * size)
         terms = terms + linear_terms.amax(-1) * size
     relative = torch.where((rest == 0) & (terms == 0), torch.zeros_like(rest), rest / terms)
@@ -109,8 +131,11 @@ def residuals(game: LQGame, play: Play, information: InformationStructure | None
 
 
 def _left_over(system: Tensor, move: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
-    """Give `system @ move + given`, and the same with magnitudes."""
-    if move.ndim == system.ndim:
-        return system @ move + given, system.abs() @ move.abs() + given.abs()
-    rest = (system @ move.unsqueeze(-1)).squeeze(-1) + given
-    return rest, (system.abs() @ move.abs().unsqueeze(-1)).squeeze(-1) + given.abs()
+    """Give `system @ move + given` of vectors, and the same with magnitudes."""
+    rest, terms = _left_over_columns(system, move.unsqueeze(-1), given.unsqueeze(-1))
+    return rest.squeeze(-1), terms.squeeze(-1)
+
+
+def _left_over_columns(system: Tensor, moves: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+    """Give `system @ moves + given` of matrices, and the same with magnitudes."""
+    return system @ moves + given, system.abs() @ moves.abs() + given.abs()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ocngame.games.draw import PALETTE
 
-__all__ = ["animate_paths", "draw_trajectory"]
+__all__ = ["animate_paths", "draw_side_by_side", "draw_trajectory"]
 
 _FRAMES = 40
 
@@ -92,6 +92,30 @@ def animate_paths(
 
     animation = FuncAnimation(figure, place, frames=[int(stage) for stage in stages], blit=False)
     animation.save(str(path), writer=PillowWriter(fps=10))
+
+
+def draw_side_by_side(
+    states: Tensor,
+    path: str | PathLike[str],
+    *,
+    positions: Sequence[slice],
+    titles: Sequence[str],
+) -> None:
+    """Draw several trajectories of bodies in the plane next to each other, to a file.
+
+    Args:
+        states: States, shape (E, T+1, n).
+        path: File to write; the ending chooses the format.
+        positions: Slices of the state that are places in the plane, one per body.
+        titles: What each trajectory is, E of them.
+    """
+    figure = Figure(figsize=(4.6 * len(states), 4.2), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(states), squeeze=False)[0]
+    for axes, x, title in zip(panels, states.detach().cpu().numpy(), titles, strict=True):
+        _draw_paths(axes, x, positions)
+        axes.set_title(title, fontsize=9)
+    figure.savefig(path)
 
 
 def _draw_paths(axes: Axes, x: NDArray, positions: Sequence[slice], *, faint: bool = False) -> None:

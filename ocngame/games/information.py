@@ -15,6 +15,8 @@ class InformationStructure(StrEnum):
         COOPERATIVE: One coalition minimises a weighted sum of the players' costs.
         ZERO_SUM: Two players with opposite costs; a saddle point in policies.
         STACKELBERG: One leader announces its control first, per stage; the others answer.
+        OPEN_LOOP_STACKELBERG: One leader announces its whole control sequence at the start; the
+            others answer with theirs.
     """
 
     OPEN_LOOP = "open_loop"
@@ -23,3 +25,4 @@ class InformationStructure(StrEnum):
     COOPERATIVE = "cooperative"
     ZERO_SUM = "zero_sum"
     STACKELBERG = "stackelberg"
+    OPEN_LOOP_STACKELBERG = "open_loop_stackelberg"

@@ -16,24 +16,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ocngame._checks import integer
-from ocngame._tensor_checks import finite, same_kind, shaped, symmetric
-from ocngame.errors import InvalidInputError
-from ocngame.games.control_slices import check_slices
+from ocngame._tensor_checks import shaped
+from ocngame.games.lq_costs import sum_of_terms
+from ocngame.games.lq_pieces import PIECES, checked_pieces
 from ocngame.games.time_invariant import repeated_pieces
 
-__all__ = ["LQGame", "sum_of_terms"]
-
-_CORE = {
-    "A": "... T n n",
-    "B": "... T n m",
-    "c": "... T n",
-    "Q": "... N T+1 n n",
-    "q": "... N T+1 n",
-    "R": "... N T m m",
-    "r": "... N T m",
-    "M": "... N T n m",
-}
+__all__ = ["LQGame"]
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -96,31 +84,9 @@ class LQGame:
         """
         given = {"A": A, "B": B, "Q": Q, "R": R, "c": c, "q": q, "r": r, "M": M}
         pieces = {name: piece for name, piece in given.items() if piece is not None}
-        _check_kinds(pieces)
-        sizes = shaped("A", A, _CORE["A"])
-        integer("A: horizon T", sizes["T"], low=1)
-        sizes |= shaped("B", B, _CORE["B"], **sizes)
-        slices = check_slices(control_slices, sizes["m"])
-        sizes |= {"T+1": sizes["T"] + 1, "N": len(slices)}
-        for name, piece in pieces.items():
-            shaped(name, piece, _CORE[name], **sizes)
-            finite(name, piece.detach())
-        for name in ("Q", "R"):
-            symmetric(name, pieces[name].detach())
-        ranks = {name: len(dims.split()) - 1 for name, dims in _CORE.items()}
-        leading = {name: piece.shape[: piece.ndim - ranks[name]] for name, piece in pieces.items()}
-        try:
-            batch = torch.broadcast_shapes(*leading.values())
-        except RuntimeError as error:
-            shown = ", ".join(f"{name} {tuple(shape)}" for name, shape in leading.items())
-            raise InvalidInputError(
-                f"batch: expected leading dimensions that broadcast, got {shown}"
-            ) from error
-        for name, dims in _CORE.items():
-            shape = [*batch, *(sizes[dim] for dim in dims.split()[1:])]
-            piece = pieces[name] if name in pieces else A.new_zeros(())
-            whole = piece.expand(shape)
-            object.__setattr__(self, name, _stage_by_stage(whole, dims.split()))
+        whole, slices = checked_pieces(pieces, control_slices)
+        for name, piece in whole.items():
+            object.__setattr__(self, name, piece)
         object.__setattr__(self, "control_slices", slices)
         object.__setattr__(self, "has_offset", c is not None)
 
@@ -198,6 +164,25 @@ class LQGame:
             torch.equal(cost.select(-rank, 0), -cost.select(-rank, 1)) for cost, rank in costs
         )
 
+    def repeated(self, batch: Sequence[int]) -> "LQGame":
+        """Repeat the game along batch dimensions.
+
+        Args:
+            batch: The batch shape wanted; the game's own has to broadcast to it.
+
+        Returns:
+            The game with that batch shape; itself if it has it.
+        """
+        if tuple(batch) == tuple(self.batch_shape):
+            return self
+        own = len(self.batch_shape)
+        parts = {
+            name: piece.expand(*batch, *piece.shape[own:])
+            for name, piece in ((name, getattr(self, name)) for name in PIECES)
+            if name != "c" or self.has_offset
+        }
+        return LQGame(control_slices=self.control_slices, **parts)
+
     def costs(self, xs: Tensor, us: Tensor) -> Tensor:
         """Give every player's cost of a trajectory.
 
@@ -261,51 +246,3 @@ class LQGame:
             control_slices=(slice(0, self.control_size),),
             **parts,
         )
-
-
-def sum_of_terms(game: LQGame, xs: Tensor, us: Tensor) -> tuple[Tensor, Tensor]:
-    """Give every player's cost of a trajectory, and the sum of its terms' magnitudes.
-
-    Args:
-        game: The game.
-        xs: States, shape (..., T+1, n).
-        us: Joint controls, shape (..., T, m).
-
-    Returns:
-        Two tensors of shape (..., N): the cost, and the scale against which differences of costs
-        are to be read.
-
-    Raises:
-        InvalidInputError: naming the trajectory's part that has the wrong shape.
-    """
-    shaped("xs", xs, "... T+1 n", **{"T+1": game.horizon + 1, "n": game.state_size})
-    shaped("us", us, "... T m", T=game.horizon, m=game.control_size)
-    x, u = xs[..., None, :, :, None], us[..., None, :, :, None]
-    before = x[..., :-1, :, :]
-    terms = (
-        0.5 * (x.mT @ game.Q @ x),
-        game.q.unsqueeze(-2) @ x,
-        0.5 * (u.mT @ game.R @ u),
-        game.r.unsqueeze(-2) @ u,
-        before.mT @ game.M @ u,
-    )
-    sums = [term.sum((-3, -2, -1)) for term in terms]
-    scales = [term.abs().sum((-3, -2, -1)) for term in terms]
-    return torch.stack(sums).sum(0), torch.stack(scales).sum(0)
-
-
-def _check_kinds(pieces: dict[str, Tensor]) -> None:
-    """Require real floating point tensors of one dtype on one device."""
-    first = pieces["A"]
-    for name, piece in pieces.items():
-        if not piece.is_floating_point():
-            raise InvalidInputError(f"{name}: expected floating point numbers, got {piece.dtype}")
-        same_kind(name, piece, first, "A")
-
-
-def _stage_by_stage(piece: Tensor, dims: list[str]) -> Tensor:
-    """Lay a batch out stage by stage in memory, as solvers read it; repeated pieces stay so."""
-    time = next(i for i, dim in enumerate(dims) if dim.startswith("T")) - len(dims)
-    if piece.ndim == len(dims) - 1 or piece.stride(time) == 0:
-        return piece
-    return piece.movedim(time, 0).contiguous().movedim(0, time)

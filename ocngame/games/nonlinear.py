@@ -4,12 +4,14 @@ r"""Nonlinear games: dynamics and costs as torch functions of single vectors.
 
 `u` is the joint control; player i owns `u[control_slices[i]]`. The functions take one state (n,),
 one joint control (m,) and a scalar stage; the library maps them over stages and batches with
-`torch.vmap`, so they must not branch on values. Derivatives are those of the same functions, so
-what is linearised is what is rolled out.
+`torch.vmap`, so they must not branch on values. Derivatives are those of the same functions, in
+reverse mode, so what is linearised is what is rolled out.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from ocngame._tensor_checks import finite, shaped
 from ocngame.errors import InvalidInputError
 from ocngame.games.constraints import Constraint
 from ocngame.games.control_slices import check_slices
+from ocngame.games.derivatives import Plan
 from ocngame.games.expansion import Expansion
 
 __all__ = ["NonlinearGame"]
@@ -40,7 +43,7 @@ class NonlinearGame:
         horizon: Number T of stages.
         constraints: Inequalities `h <= 0`, own and shared.
         expansion: The user's own derivatives, from states (B, T+1, n) and controls (B, T, m); by
-            `torch.func` if None.
+            reverse mode if None.
     """
 
     dynamics: StageFunction
@@ -82,6 +85,16 @@ class NonlinearGame:
                     f"constraints[{k}].players: expected players in 0..{len(slices) - 1}, "
                     f"got {strangers[0]}"
                 )
+
+    @cached_property
+    def plans(self) -> dict[Any, Plan]:
+        """How each function is differentiated, as found out at its first use."""
+        return {}
+
+    @cached_property
+    def _teams(self) -> dict[tuple[float, ...], "NonlinearGame"]:
+        """Teams made before, so that they need not be looked at again."""
+        return {}
 
     @property
     def control_size(self) -> int:
@@ -180,7 +193,7 @@ class NonlinearGame:
         """
         return self.cost_terms(xs, us).sum(-1)
 
-    def team(self, weights: Sequence[float] | None = None) -> "NonlinearGame":
+    def team(self, weights: Sequence[float] | Sequence[Tensor] | None = None) -> "NonlinearGame":
         """Make the game of one player who minimises a weighted sum of all costs.
 
         Args:
@@ -192,7 +205,9 @@ class NonlinearGame:
         Raises:
             InvalidInputError: if there is not one weight per player.
         """
-        share = [1.0] * self.player_count if weights is None else list(weights)
+        share: list[float | Tensor] = [1.0] * self.player_count
+        if weights is not None:
+            share = list(weights)
         if len(share) != self.player_count:
             raise InvalidInputError(
                 f"weights: expected {self.player_count} numbers, one per player, got {share}"
@@ -206,15 +221,22 @@ class NonlinearGame:
             terms = zip(share, self.terminal_costs, strict=True)
             return torch.stack([w * cost(x) for w, cost in terms]).sum()
 
-        own = self.expansion
-        return replace(
+        own, key = self.expansion, tuple(w for w in share if not isinstance(w, Tensor))
+        if key in self._teams:
+            return self._teams[key]
+        team = replace(
             self,
             running_costs=(running,),
             terminal_costs=(terminal,),
             control_slices=(slice(0, self.control_size),),
             constraints=tuple(replace(c, players=(0,)) for c in self.constraints),
-            expansion=None if own is None else lambda xs, us: own(xs, us).team(share),
+            expansion=None
+            if own is None
+            else lambda xs, us: own(xs, us).team([float(w) for w in share]),
         )
+        if len(key) == self.player_count:
+            self._teams[key] = team
+        return team
 
     def check(self, x0: Tensor) -> None:
         """Call every function once and require what it must return.

@@ -1,92 +1,49 @@
 r"""Roll a network game out and backpropagate output columns to its stages.
 
-For a stage with matrix control `h = U x_bar` (`x_bar` is the input with a one appended where the
-stage has an offset), a column `e` at the output gives, per sample, `g = (dy/dh)' e` and the control
-derivative `z_u = g x_bar'`. One batched backward pass serves all columns.
+At a stage with a control, a column `e` at the output gives, per sample, `g = (dy/dh)' e` at the
+stage's output h, and with what the rollout kept of the stage's input the control derivative `z_u`.
+One batched backward pass serves all columns.
+
+Batch normalisation in training mode lets every sample's output depend on every other sample through
+the statistics of the batch. The gradient of the loss is the derivative of that very function. The
+columns of the output Hessian are per sample: they take the statistics as constants, with the values
+of the recorded pass. So does the second forward pass of a feedback sweep.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from ocngame.errors import InvalidInputError
+from ocngame.games.batch_statistics import BATCH_NORMS, StatisticsGate
+from ocngame.games.coverage import network_control
+from ocngame.games.network_control import NetworkControl
 from ocngame.games.stage import Stage
-from ocngame.linalg import OuterColumns
+from ocngame.games.twins import Twin, installed
+from ocngame.linalg import Columns
 
-__all__ = ["NetworkControl", "Rollout", "record_rollout"]
+__all__ = ["Derivatives", "NetworkControl", "Rollout", "record_rollout", "trained_controls"]
 
 
 @dataclass(frozen=True)
-class NetworkControl:
-    """The matrix-shaped control of a network stage: weight, and offset as last column.
+class Derivatives:
+    """What one rollout says of its controls.
 
     Attributes:
-        stage: The stage's name.
-        module: The layer that holds the parameters.
+        gradients: One column per sample for each control stage, whose mean over samples is the
+            gradient of the mean loss.
+        columns: Columns of the output Hessian for each control stage; None if none were asked for.
+        others: Gradients of the mean loss for the parameters that are no control, None where the
+            output does not depend on one.
     """
 
-    stage: str
-    module: nn.Linear
-
-    @property
-    def trained(self) -> tuple[bool, bool]:
-        """Whether the weight and the offset are controls (they exist and are not frozen)."""
-        bias = self.module.bias
-        return self.module.weight.requires_grad, bias is not None and bias.requires_grad
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Control shape (o, i)."""
-        weight, bias = self.trained
-        return self.module.out_features, self.module.in_features * weight + bias
-
-    @property
-    def parameters(self) -> list[nn.Parameter]:
-        """The parameters behind the control."""
-        return [p for p in self.module.parameters(recurse=False) if p.requires_grad]
-
-    def split(self, control: Tensor) -> list[Tensor]:
-        """Split a control matrix into the shapes of `parameters`.
-
-        Args:
-            control: Shape (o, i).
-
-        Returns:
-            Views of the weight part and of the offset part, as far as they are controls.
-        """
-        weight, bias = self.trained
-        if not bias:
-            return [control]
-        return [control[:, :-1], control[:, -1]] if weight else [control[:, -1]]
-
-    def join(self, parts: Sequence[Tensor]) -> Tensor:
-        """Join tensors of the shapes of `parameters` into one control matrix.
-
-        Args:
-            parts: Weight-shaped and offset-shaped tensor, as far as they are controls.
-
-        Returns:
-            Shape (o, i).
-        """
-        return torch.cat([part if part.ndim == 2 else part.unsqueeze(1) for part in parts], dim=1)
-
-    def augment(self, x: Tensor) -> Tensor:
-        """Bring a stage input to shape (batch, positions, i), with ones appended for an offset.
-
-        Args:
-            x: Input of the layer, shape (batch, ..., in_features).
-
-        Returns:
-            Input factors.
-        """
-        weight, bias = self.trained
-        x = x.detach().reshape(x.shape[0], -1, x.shape[-1])
-        if not bias:
-            return x
-        ones = torch.ones_like(x[..., :1])
-        return torch.cat([x, ones], -1) if weight else ones
+    gradients: list[Columns]
+    columns: list[Columns] | None
+    others: list[Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -96,17 +53,51 @@ class Rollout:
     Attributes:
         output: Network output, attached to the graph.
         controls: Stages with a control in the order of their first use.
-        inputs: Input factors (batch, positions, i) of each of these stages.
-        activations: Pre-activations of each stage, attached to the graph; one per use.
+        factors: What the columns of each of these stages need of its inputs.
+        activations: Place of each stage's output in the graph; one per use. Unlike the tensor, it
+            stays what it is if the next layer overwrites its input.
+        gate: Says whether derivatives run through the statistics of batch normalisations.
+        others: Trained parameters that are no control.
     """
 
     output: Tensor
     controls: list[NetworkControl]
-    inputs: list[Tensor]
-    activations: list[list[Tensor]]
+    factors: list[Tensor]
+    activations: list[list[GradientEdge]]
+    gate: StatisticsGate = field(default_factory=StatisticsGate)
+    others: Sequence[nn.Parameter] = ()
 
-    def backpropagate(self, columns: Tensor) -> list[OuterColumns]:
-        """Backpropagate output columns to the controls.
+    def differentiate(self, gradient: Tensor, columns: Tensor | None = None) -> Derivatives:
+        """Backpropagate the gradient of the loss and the columns of its output Hessian.
+
+        Both take one batched pass, unless samples depend on each other through the statistics of
+        the batch or there are parameters without columns.
+
+        Args:
+            gradient: Gradient of the mean loss at the output, times the number of samples; the
+                output's shape.
+            columns: Shape (R, *output.shape), or None.
+
+        Returns:
+            The derivatives.
+        """
+        if not self.gate.attached and not self.others:
+            seeds = gradient.unsqueeze(0)
+            joint = self.backpropagate(seeds if columns is None else torch.cat([seeds, columns]))
+            rest = None if columns is None else [z.rows(1) for z in joint]
+            return Derivatives([z.rows(0, 1) for z in joint], rest, [])
+        states = [h for uses in self.activations for h in uses]
+        grads = self._backward(gradient, [*states, *self.others])
+        split = len(states)
+        samples = self.output.shape[0]
+        return Derivatives(
+            self._columns([None if grad is None else grad.unsqueeze(0) for grad in grads[:split]]),
+            None if columns is None else self.backpropagate(columns),
+            [None if grad is None else grad / samples for grad in grads[split:]],
+        )
+
+    def backpropagate(self, columns: Tensor) -> list[Columns]:
+        """Backpropagate output columns to the controls, at fixed statistics of the batch.
 
         Args:
             columns: Shape (R, *output.shape); every column covers all samples.
@@ -117,18 +108,29 @@ class Rollout:
         Raises:
             InvalidInputError: if the output does not depend on a stage's control.
         """
-        flat = [h for uses in self.activations for h in uses]
+        states = [h for uses in self.activations for h in uses]
         batched = columns.shape[0] > 1
-        grads = torch.autograd.grad(
+        with self.gate.closed():
+            grads = self._backward(columns if batched else columns[0], states, batched)
+        if not batched:
+            grads = [None if grad is None else grad.unsqueeze(0) for grad in grads]
+        return self._columns(grads)
+
+    def _backward(
+        self, seeds: Tensor, inputs: Sequence[GradientEdge | Tensor], batched: bool = False
+    ) -> Sequence[Tensor | None]:
+        return torch.autograd.grad(  # pyright: ignore[reportCallIssue]
             self.output,
-            flat,
-            columns if batched else columns[0],
+            inputs,  # pyright: ignore[reportArgumentType]
+            seeds,
             retain_graph=True,
             is_grads_batched=batched,
             allow_unused=True,
         )
+
+    def _columns(self, grads: Sequence[Tensor | None]) -> list[Columns]:
         result, start = [], 0
-        for control, x, uses in zip(self.controls, self.inputs, self.activations, strict=True):
+        for control, kept, uses in zip(self.controls, self.factors, self.activations, strict=True):
             left = []
             for grad in grads[start : start + len(uses)]:
                 if grad is None:
@@ -136,61 +138,103 @@ class Rollout:
                         f"model: expected an output that depends on stage {control.stage!r}, "
                         "got one that does not"
                     )
-                grad = grad if batched else grad.unsqueeze(0)
-                left.append(grad.reshape(*grad.shape[:2], -1, grad.shape[-1]))
+                left.append(control.left(grad))
             start += len(uses)
-            result.append(OuterColumns(left[0] if len(left) == 1 else torch.cat(left, 2), x))
+            joined = left[0] if len(left) == 1 else torch.cat(left, 2)
+            # Autocast leaves states in fewer bits than the controls have.
+            dtype = control.parameters[0].dtype
+            kept = kept.to(dtype) if kept.is_floating_point() else kept
+            result.append(control.columns(joined.to(dtype), kept))
         return result
 
 
 def record_rollout(
-    module: nn.Module, stages: Sequence[Stage], forward: Callable[[], Tensor]
+    module: nn.Module,
+    stages: Sequence[Stage],
+    forward: Callable[[], Tensor],
+    others: Sequence[nn.Parameter] = (),
+    twins: Sequence[Twin] = (),
 ) -> Rollout:
     """Run a forward pass and record what its control stages saw.
 
     Args:
-        module: The network.
+        module: The network, or its traced program; with twins the program.
         stages: Its stages with a control; their operation is the layer's module path. Stages whose
             parameters are all frozen are left out.
         forward: Runs the network and returns its output; called once.
+        others: Trained parameters that are no control, of which gradients are wanted.
+        twins: Modules that run as their twins.
 
     Returns:
         The recorded rollout.
 
     Raises:
-        InvalidInputError: if a stage was not reached by the forward pass.
+        InvalidInputError: if a stage was not reached by the forward pass, or its state does not
+            have the samples as first dimension.
     """
-    layers = {stage.operation: module.get_submodule(stage.operation) for stage in stages}
-    layers = {
-        path: layer
-        for path, layer in layers.items()
-        if any(parameter.requires_grad for parameter in layer.parameters())
+    controls = {control.module: control for control in trained_controls(module, stages)}
+    gate = StatisticsGate()
+    seen: dict[nn.Module, tuple[list[Tensor], list[GradientEdge]]] = {
+        layer: ([], []) for layer in controls
     }
-    seen: dict[nn.Module, tuple[list[Tensor], list[Tensor]]] = {
-        layer: ([], []) for layer in layers.values()
-    }
+    shapes: dict[str, list[torch.Size]] = {control.stage: [] for control in controls.values()}
 
-    def hook(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        inputs, outputs = seen[layer]
-        inputs.append(args[0])
-        outputs.append(output)
+    def hook(layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        if isinstance(layer, BATCH_NORMS):
+            output = gate.attach(layer, args[0], output)
+        if layer in seen:
+            factors, outputs = seen[layer]
+            factors.append(controls[layer].factors(args[0]))
+            outputs.append(get_gradient_edge(output))
+            shapes[controls[layer].stage].append(output.shape)
+        return output
 
-    handles = [layer.register_forward_hook(hook) for layer in seen]
+    coupled = {layer for layer in module.modules() if isinstance(layer, BATCH_NORMS)}
+    handles = [layer.register_forward_hook(hook) for layer in coupled.union(controls)]
     try:
-        output = forward()
+        with installed(twins):
+            output = forward()
     finally:
         for handle in handles:
             handle.remove()
-    controls, inputs, activations = [], [], []
-    for path, layer in layers.items():
-        if layer not in seen:
-            continue
-        args, outputs = seen.pop(layer)
-        if not outputs:
-            raise InvalidInputError(f"model: the forward pass did not reach stage {path!r}")
-        control = NetworkControl(path, layer)  # pyright: ignore[reportArgumentType]
-        factors = [control.augment(x) for x in args]
-        controls.append(control)
-        inputs.append(factors[0] if len(factors) == 1 else torch.cat(factors, 1))
-        activations.append(outputs)
-    return Rollout(output, controls, inputs, activations)
+    for stage, uses in shapes.items():
+        _check_uses(stage, uses, output)
+    kept = [factors for factors, _ in seen.values()]
+    return Rollout(
+        output,
+        list(controls.values()),
+        [factors[0] if len(factors) == 1 else torch.cat(factors, 1) for factors in kept],
+        [outputs for _, outputs in seen.values()],
+        gate,
+        [parameter for parameter in others if parameter.requires_grad],
+    )
+
+
+def trained_controls(module: nn.Module, stages: Sequence[Stage]) -> list[NetworkControl]:
+    """Give the controls of the stages that have parameters to train.
+
+    Args:
+        module: The network.
+        stages: Its stages with a control.
+
+    Returns:
+        One control per layer, in the order of its first stage.
+    """
+    controls: dict[nn.Module, NetworkControl] = {}
+    for stage in stages:
+        layer = module.get_submodule(stage.operation)
+        if layer not in controls and any(p.requires_grad for p in layer.parameters()):
+            controls[layer] = network_control(stage.operation, layer)
+    return list(controls.values())
+
+
+def _check_uses(stage: str, shapes: Sequence[torch.Size], output: Tensor) -> None:
+    if not shapes:
+        raise InvalidInputError(f"model: the forward pass did not reach stage {stage!r}")
+    for shape in shapes:
+        if len(shape) < 2 or shape[0] != output.shape[0]:
+            raise InvalidInputError(
+                f"model: expected the {output.shape[0]} samples as first dimension of the state "
+                f"at stage {stage!r}, got shape {tuple(shape)}; name the part of the network "
+                "around it as one stage with blocks=[...]"
+            )

@@ -12,17 +12,29 @@ class StageKind(StrEnum):
     Attributes:
         INPUT: Provides the initial state.
         LINEAR: An affine map whose matrix and offset are the stage's control.
-        ELEMENTWISE: A fixed function of every entry.
+        CONVOLUTION: An affine map of patches whose matrix and offset are the stage's control.
+        NORMALISATION: A normalisation; its scale and offset, if it has any, are the control.
+        EMBEDDING: A table of which rows are looked up; the table is the control.
+        ELEMENTWISE: A function of every entry.
         ADD: The sum of two states (where a skip connection ends).
         RESHAPE: A change of shape only.
+        MAP: Any other fixed function of one or more states (pooling, products, attention ...).
+        BLOCK: A block taken as a whole; its parameters are no control of the game.
+        CONSTANT: A parameter or buffer that is used directly; no state.
         OUTPUT: Receives the terminal state.
     """
 
     INPUT = "input"
     LINEAR = "linear"
+    CONVOLUTION = "convolution"
+    NORMALISATION = "normalisation"
+    EMBEDDING = "embedding"
     ELEMENTWISE = "elementwise"
     ADD = "add"
     RESHAPE = "reshape"
+    MAP = "map"
+    BLOCK = "block"
+    CONSTANT = "constant"
     OUTPUT = "output"
 
 
@@ -38,6 +50,7 @@ class Stage:
         controls: Names of the parameters that are its control (empty: nobody acts).
         player: Name of the player that owns the control, None if nobody acts.
         shape: Shape of the state that leaves it, without the batch; None if unknown.
+        block: Path of the module within which it happens, empty for the network itself.
     """
 
     name: str
@@ -47,3 +60,4 @@ class Stage:
     controls: tuple[str, ...] = ()
     player: str | None = None
     shape: tuple[int, ...] | None = None
+    block: str = ""

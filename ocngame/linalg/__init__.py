@@ -1,7 +1,13 @@
 """Linear algebra shared by every layer: factored columns and symmetric factorisations."""
 
-from ocngame.linalg.columns import OuterColumns
+from ocngame.linalg.batched_gmres import batched_gmres
+from ocngame.linalg.blocks import block_gram, block_multiply, block_number
+from ocngame.linalg.columns import Columns
+from ocngame.linalg.dense_columns import DenseColumns
+from ocngame.linalg.krylov import KrylovResult, RitzPairs, gmres, lanczos
+from ocngame.linalg.outer_columns import OuterColumns
 from ocngame.linalg.products import left_product, right_product, with_transpose
+from ocngame.linalg.row_columns import RowColumns
 from ocngame.linalg.solve import pivoted_solve
 from ocngame.linalg.symmetric import (
     count_negative,
@@ -12,9 +18,20 @@ from ocngame.linalg.symmetric import (
 )
 
 __all__ = [
+    "Columns",
+    "DenseColumns",
+    "KrylovResult",
     "OuterColumns",
+    "RitzPairs",
+    "RowColumns",
+    "batched_gmres",
+    "block_gram",
+    "block_multiply",
+    "block_number",
     "count_negative",
     "damped_inverse",
+    "gmres",
+    "lanczos",
     "left_product",
     "pivoted_solve",
     "project_psd",

@@ -1,118 +1,69 @@
-r"""Tall matrices whose columns are sums of outer products.
+r"""What the columns of a control offer, however they are stored.
 
-A control of matrix shape (o, i) has, for sample b and column r, the backpropagated derivative
-
-    z_{rb} = sum_s  left[r, b, s, :] right[b, s, :]'            (an o x i matrix)
-
-with s running over the positions at which the control is used on one sample (one for a plain
-linear layer; the sequence or the image for a shared one). `Z` is the (o i) x (R B) matrix of all
-columns, `r` outermost. For one position, `Z'Z` is the elementwise product
-`(left left') * (right right')`, so no parameter-sized column is formed.
+A control of matrix shape (o, i) has, for sample b and column r of the output, a backpropagated
+derivative `z_rb`, an o x i matrix. `Z` is the (o i) x (R B) matrix of all of them, `r` outermost.
+How `z_rb` is stored depends on the layer: as factors where it is a sum of outer products, entry by
+entry where a control acts on single entries, by rows where a sample touches few rows.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from abc import ABC, abstractmethod
+from typing import Any
 
-import torch
 from torch import Tensor
 
-__all__ = ["OuterColumns"]
+__all__ = ["Columns"]
 
 
-@dataclass(frozen=True)
-class OuterColumns:
-    """Columns `z = sum_s left_s right_s'`, R for each of B samples.
-
-    Attributes:
-        left: Output-side factors, shape (R, B, S, o).
-        right: Input-side factors shared by the R columns, shape (B, S, i).
-    """
-
-    left: Tensor
-    right: Tensor
+class Columns(ABC):
+    """Columns of one control, R for each of B samples."""
 
     @property
+    @abstractmethod
+    def like(self) -> Tensor:
+        """A tensor of the dtype and device of the columns."""
+
+    @property
+    @abstractmethod
     def count(self) -> tuple[int, int]:
         """Numbers (R, B) of columns per sample and of samples."""
-        return self.left.shape[0], self.left.shape[1]
 
-    @cached_property
+    @property
+    @abstractmethod
     def dense(self) -> Tensor:
-        """All columns as matrices, shape (R, B, o, i)."""
-        return torch.einsum("rbso,bsi->rboi", self.left, self.right)
+        """All columns as matrices, shape (R, B, o, i): parameter-sized for every column."""
 
+    @abstractmethod
     def inner(self, matrix: Tensor) -> Tensor:
-        """Give `Z' vec(matrix)`.
+        """Give `Z' vec(matrix)`, shape (R, B), of a control-shaped matrix (o, i)."""
 
-        Args:
-            matrix: A control-shaped matrix, shape (o, i).
-
-        Returns:
-            Inner products with every column, shape (R, B).
-        """
-        return (self.left * (self.right @ matrix.mT)).sum((-2, -1))
-
+    @abstractmethod
     def combine(self, weights: Tensor) -> Tensor:
-        """Give `Z weights`.
+        """Give `Z weights`, shape (o, i), for one weight per column, shape (R, B)."""
 
-        Args:
-            weights: One weight per column, shape (R, B).
+    @abstractmethod
+    def squares(self) -> Tensor:
+        """Give the diagonal of `Z Z'`, shape (o, i)."""
 
-        Returns:
-            The weighted sum of the columns, shape (o, i).
-        """
-        weighted = (weights[..., None, None] * self.left).sum(0)
-        return weighted.flatten(0, 1).mT @ self.right.flatten(0, 1)
+    @abstractmethod
+    def gram(self, other: Any) -> Tensor:
+        """Give `Z' Z_other` over the whole batch, shape (R B, R' B)."""
 
-    def gram(self, other: "OuterColumns") -> Tensor:
-        """Give `Z' Z_other` over the whole batch.
+    @abstractmethod
+    def sample_gram(self, other: Any) -> Tensor:
+        """Give `Z_b' Z_other,b` for every sample b alone, shape (B, R, R')."""
 
-        Args:
-            other: Columns of the same control over the same samples.
+    @abstractmethod
+    def scaled(self, factor: float) -> "Columns":
+        """Multiply every column with a number."""
 
-        Returns:
-            Inner products of all pairs, shape (R B, R' B).
-        """
-        if self.right.shape[1] == 1 and other.right.shape[1] == 1:
-            left = self.left[..., 0, :].flatten(0, 1) @ other.left[..., 0, :].flatten(0, 1).mT
-            right = self.right[:, 0] @ other.right[:, 0].mT
-            rows, columns = self.left.shape[0], other.left.shape[0]
-            return left * right.repeat(rows, columns)
-        return self.dense.flatten(0, 1).flatten(1) @ other.dense.flatten(0, 1).flatten(1).mT
+    @abstractmethod
+    def rows(self, start: int, stop: int | None = None) -> "Columns":
+        """Give the columns of numbers r from `start` to `stop`."""
 
-    def sample_gram(self, other: "OuterColumns") -> Tensor:
-        """Give `Z_b' Z_other,b` for every sample b alone.
+    @abstractmethod
+    def joined(self, other: Any) -> "Columns":
+        """Append columns r of the same control over the same samples."""
 
-        Args:
-            other: Columns of the same control over the same samples.
-
-        Returns:
-            Inner products of the pairs within each sample, shape (B, R, R').
-        """
-        if self.right.shape[1] == 1:
-            left = torch.einsum("rbo,qbo->brq", self.left[..., 0, :], other.left[..., 0, :])
-            return left * (self.right[:, 0] * other.right[:, 0]).sum(-1)[:, None, None]
-        return torch.einsum("rboi,qboi->brq", self.dense, other.dense)
-
-    def scaled(self, factor: float) -> "OuterColumns":
-        """Scale every column.
-
-        Args:
-            factor: The number that multiplies all columns.
-
-        Returns:
-            The scaled columns.
-        """
-        return OuterColumns(self.left * factor, self.right)
-
-    def transformed(self, left: Tensor, right: Tensor) -> "OuterColumns":
-        """Apply `z -> left z right'` to every column.
-
-        Args:
-            left: Matrix on the output side, shape (o', o).
-            right: Matrix on the input side, shape (i', i).
-
-        Returns:
-            The transformed columns of shape (o', i').
-        """
-        return OuterColumns(self.left @ left.mT, self.right @ right.mT)
+    @abstractmethod
+    def divided(self, diagonal: Tensor) -> "Columns":
+        """Divide every column by a diagonal of shape (o, i)."""

@@ -9,7 +9,14 @@ from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, LQGame, NonlinearGame
 from ocngame.solvers.lq import ExistenceRule, Solution
 from ocngame.solvers.lq import solve as solve_lq
-from ocngame.solvers.nonlinear import IterationOptions, NonlinearSolution, Start, solve_nonlinear
+from ocngame.solvers.nonlinear import (
+    IterationOptions,
+    NonlinearSolution,
+    Start,
+    attach_gradient,
+    solve_nonlinear,
+)
+from ocngame.solvers.nonlinear.implicit import wants_gradient
 
 __all__ = ["solve"]
 
@@ -56,7 +63,9 @@ def solve(
     """Solve a game under an information structure.
 
     A linear-quadratic game is solved exactly (`ocngame.solvers.lq.solve`), a nonlinear one by
-    iteration from a start (`ocngame.solvers.nonlinear.solve_nonlinear`).
+    iteration from a start (`ocngame.solvers.nonlinear.solve_nonlinear`). Gradients flow through the
+    solution to x0 and to the pieces of a linear-quadratic game, or to whatever the functions of a
+    nonlinear game close over (`ocngame.solvers.nonlinear.attach_gradient`).
 
     Args:
         game: The game.
@@ -101,7 +110,7 @@ def solve(
             raise InvalidInputError("x0: expected an initial state for a nonlinear game, got None")
         if leader is not None:
             raise InvalidInputError(f"leader: expected None for a nonlinear game, got {leader}")
-        return solve_nonlinear(
+        solution = solve_nonlinear(
             game,
             information=information,
             x0=x0,
@@ -111,6 +120,9 @@ def solve(
             existence=existence,
             raise_on_failure=raise_on_failure,
         )
+        if wants_gradient(game, x0, weights):
+            return attach_gradient(game, solution, x0, options=options)
+        return solution
     for name, given in (("initial", initial), ("options", options)):
         if given is not None:
             raise InvalidInputError(

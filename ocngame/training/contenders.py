@@ -4,15 +4,14 @@ import copy
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
-from ocngame.curvature import DampingMetric
-from ocngame.solvers.ocnopt import Feedback, OCNOpt, OCNOptConfig
+from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
 from ocngame.training.config import OCNOptSettings, SupervisedConfig
 
 __all__ = ["Contender", "OCNOptContender", "StepResult", "TorchContender", "make_contenders"]
@@ -111,10 +110,7 @@ class OCNOptContender(Contender):
             settings: Settings of OCNOpt.
         """
         super().__init__("ocnopt", model)
-        config = OCNOptConfig(feedback=Feedback(settings.feedback))
-        if config.feedback is Feedback.EXACT:
-            # An average of gradients leaves the span of the columns, where only lambda acts.
-            config = replace(config, curvature=DampingMetric(), gradient_decay=0.0)
+        config = OCNOptConfig.with_feedback(settings.feedback)
         self.optimizer = OCNOpt(
             model, lr=settings.lr, weight_decay=settings.weight_decay, config=config
         )

@@ -70,11 +70,11 @@ class MetricsLog:
             )
         self._file.truncate(size)
 
-    def append(self, rows: Iterable[MetricsRow]) -> None:
+    def append(self, rows: Iterable[Any]) -> None:
         """Add rows.
 
         Args:
-            rows: The rows.
+            rows: Dataclasses of plain data; numbers that are not finite become null.
         """
         for row in rows:
             line = json.dumps(_without_nan(asdict(row)), allow_nan=False)
@@ -121,4 +121,6 @@ def _number(value: float | None) -> float:
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,5 +1,6 @@
 """Networks of the supervised job: a plain one, a residual one, or the user's own."""
 
+import inspect
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -83,6 +84,16 @@ def build_network(
     raise UnknownNameError("model", model, ["mlp", "residual", "module:function"])
 
 
+def _takes_nothing(function: Callable[..., nn.Module]) -> bool:
+    """Whether a function can only be called without arguments, or is a class that can be."""
+    try:
+        signature = inspect.signature(function)
+        signature.bind()
+    except (TypeError, ValueError):
+        return False
+    return isinstance(function, type) or not signature.parameters
+
+
 def _user_network(model: str, features: int, classes: int) -> nn.Module:
     module_name, _, function_name = model.partition(":")
     here = str(Path.cwd())
@@ -90,7 +101,8 @@ def _user_network(model: str, features: int, classes: int) -> nn.Module:
     if added:
         sys.path.insert(0, here)
     try:
-        network = getattr(import_module(module_name), function_name)(features, classes)
+        function = getattr(import_module(module_name), function_name)
+        network = function() if _takes_nothing(function) else function(features, classes)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         if isinstance(error, OcnGameError):
             raise

@@ -124,7 +124,13 @@ def test_structured_metric_equals_its_dense_twin():
         left, right = (torch.randn(n, n, generator=generator, dtype=torch.float64) for n in (o, i))
         left, right = left @ left.T + torch.eye(o).double(), right @ right.T + torch.eye(i).double()
         kroneckers.append(
-            KroneckerOperator(left, right, torch.linalg.inv(left), torch.linalg.inv(right))
+            KroneckerOperator(
+                left[None],
+                right[None],
+                torch.linalg.inv(left)[None],
+                torch.linalg.inv(right)[None],
+                torch.zeros(2, dtype=left.dtype),
+            )
         )
     twins = [
         FullOperator(op.to_dense(shape, columns[0].left))

@@ -64,7 +64,7 @@ def test_default_folder_has_data_set_and_time_in_its_name(tmp_path, capsys, monk
         (["--adam.lr", "-0.1"], "ocngame: adam.lr: expected a finite number above 0, got -0.1"),
         (["--ocnopt.lr", "-1"], "ocngame: ocnopt.lr: expected a finite number above 0, got -1.0"),
         (["--epochs", "0"], "ocngame: epochs: expected an integer of at least 1, got 0"),
-        (["--model", "conv:net"], "ocngame: model: layer '1' is a Conv1d, which is not supported"),
+        (["--model", "fixed:net"], "ocngame: model: Sequential has no stage with a control"),
         (["--data", "nan.npz"], "ocngame: data nan.npz: x: expected finite numbers, got 1 "),
         (["--device", "abacus"], "ocngame: device: expected a torch device that is here"),
         (["--batch-size", "9999"], "ocngame: batch_size: expected at most the 142 training"),
@@ -75,9 +75,9 @@ def test_bad_usage_is_one_sentence_and_code_2(tmp_path, capsys, monkeypatch, arg
     monkeypatch.chdir(tmp_path)
     (tmp_path / "earlier").mkdir()
     (tmp_path / "earlier" / "config.json").write_text("{}")
-    (tmp_path / "conv.py").write_text(
+    (tmp_path / "fixed.py").write_text(
         "from torch import nn\n"
-        "def net(i, o): return nn.Sequential(nn.Unflatten(1, (1, i)), nn.Conv1d(1, 1, 3))\n"
+        "def net(i, o): return nn.Sequential(nn.Tanh(), nn.AdaptiveAvgPool1d(o))\n"
     )
     x = np.ones((50, 3))
     x[4, 1] = np.nan

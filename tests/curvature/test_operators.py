@@ -28,8 +28,11 @@ def make(kind: str, shape: tuple[int, int], generator: torch.Generator) -> Curva
         case "diagonal":
             return DiagonalOperator(torch.rand(o, i, generator=generator).double() + 0.1)
         case "kronecker":
-            left, right = spd(o), spd(i)
-            return KroneckerOperator(left, right, torch.linalg.inv(left), torch.linalg.inv(right))
+            left, right = spd(o)[None], spd(i)[None]
+            shifts = torch.zeros(2, dtype=torch.float64)
+            return KroneckerOperator(
+                left, right, torch.linalg.inv(left), torch.linalg.inv(right), shifts
+            )
         case "eigen":
             left, right = torch.linalg.eigh(spd(o))[1], torch.linalg.eigh(spd(i))[1]
             return EigenOperator(left, right, torch.rand(o, i, generator=generator).double() + 0.1)

@@ -138,8 +138,11 @@ def test_constrained_plays_are_judged_with_their_multipliers():
     assert bool(report.passes(residual=1e-5, gain=1e-6))
     bare = examine(duel(6), found, generator=seeded())
     assert float(bare.residuals[0]) > 0.1
+    carried = examine(game, found, generator=seeded())
+    assert torch.equal(carried.residuals, report.residuals)
+    stranger = Candidate(policies=found.policies, x0=START, information=OPEN_LOOP)
     with pytest.raises(InvalidInputError, match=r"^multipliers: "):
-        examine(game, found, generator=seeded())
+        examine(game, stranger, generator=seeded())
 
 
 def test_bad_plays_are_named(solutions):

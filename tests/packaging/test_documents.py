@@ -53,6 +53,46 @@ def test_the_guide_to_games_runs():
     assert float(names["gain"].relative.max()) < 1e-9
 
 
+def test_the_guide_to_networks_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    names: dict[str, Any] = {}
+    example = "\n".join(blocks("docs/networks.md", "python"))
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(example, "docs/networks.md", "exec"), names)
+    game = names["game"]
+    assert not game.uncovered
+    assert game.live_state("_0_second") == ("input_1", "relu")
+    assert names["whole"].uncovered == ("1.inner.weight", "1.inner.bias")
+    assert "at '1'" in names["message"]
+    assert names["losses"][-1] < 0.7 * names["losses"][0]
+    assert og.games.read_graph("game.graphml").nodes["_0_shortcut"]["player"] == "0.shortcut"
+    assert (tmp_path / "game.png").exists()
+
+
+def test_the_guide_to_the_optimizer_runs():
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for example in blocks("docs/optimizer.md", "python"):
+            exec(compile(example, "docs/optimizer.md", "exec"), names)
+    assert names["info"].accepted
+    assert names["opt"].param_groups[0]["lr"] < 1e-6
+    with torch.no_grad():
+        after = names["opt"].loss(names["model"](names["x"]), names["y"])
+    assert float(after) < names["info"].loss
+
+
+def test_the_guide_to_players_runs():
+    names: dict[str, Any] = {}
+    printed = io.StringIO()
+    for example in blocks("docs/players.md", "python"):
+        with contextlib.redirect_stdout(printed):
+            exec(compile(example, "docs/players.md", "exec"), names)
+    assert names["report"].is_local()
+    assert float(names["report"].gain.max()) < 1e-12
+    assert float(printed.getvalue().splitlines()[-1]) > -1.1
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(document):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())

@@ -29,12 +29,17 @@ def config(**settings) -> OCNOptConfig:
     return OCNOptConfig(**{**fixed, "step": FixedStep(), **settings})
 
 
-def assert_same_path(ours: nn.Module, opt: OCNOpt, theirs: nn.Module, reference) -> None:
+def assert_same_path(
+    ours: nn.Module, opt: OCNOpt, theirs: nn.Module, reference, decay: float = 0.0
+) -> None:
     start = [p.detach().clone() for p in ours.parameters()]
     for x, y in batches():
         opt.step(x, y)
         reference.zero_grad()
         nn.functional.cross_entropy(theirs(x), y).backward()
+        with torch.no_grad():
+            for parameter in theirs.parameters():
+                parameter.mul_(1 - decay)
         reference.step()
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
@@ -54,10 +59,8 @@ def test_identity_is_sgd(momentum, weight_decay):
         weight_decay=weight_decay,
         config=config(curvature=IdentityCurvature(), step=FixedStep(momentum=momentum)),
     )
-    reference = torch.optim.SGD(
-        theirs.parameters(), lr=0.1, momentum=momentum, weight_decay=weight_decay
-    )
-    assert_same_path(ours, opt, theirs, reference)
+    reference = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=momentum)
+    assert_same_path(ours, opt, theirs, reference, decay=0.1 * weight_decay)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -71,11 +74,13 @@ def test_root_mean_square_is_rmsprop(momentum):
     assert_same_path(ours, opt, theirs, reference)
 
 
-def test_bias_corrected_root_mean_square_with_averaged_gradient_is_adam():
+def test_bias_corrected_root_mean_square_with_averaged_gradient_is_adamw():
     ours, theirs = network(), network()
     curvature = RootMeanSquareCurvature(beta=0.999, eps=1e-8)
-    opt = OCNOpt(ours, lr=3e-3, config=config(curvature=curvature, gradient_decay=0.9))
-    assert_same_path(ours, opt, theirs, torch.optim.Adam(theirs.parameters(), lr=3e-3))
+    settings = config(curvature=curvature, gradient_decay=0.9)
+    opt = OCNOpt(ours, lr=3e-3, weight_decay=0.1, config=settings)
+    reference = torch.optim.AdamW(theirs.parameters(), lr=3e-3, weight_decay=0.1)
+    assert_same_path(ours, opt, theirs, reference)
 
 
 @pytest.mark.parametrize("mode", [Feedback.PER_SAMPLE, Feedback.STACKED, Feedback.EXACT])

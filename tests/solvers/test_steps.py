@@ -6,11 +6,10 @@ from torch import Tensor
 
 from ocngame.linalg import OuterColumns
 from ocngame.solvers.ocnopt import ModelStep
-from ocngame.solvers.ocnopt.steps import StepLimit
+from ocngame.solvers.ocnopt.step_rule import Proposal, Situation, StepLimit
 
 SHAPES = [(3, 4), (2, 3)]
 SAMPLES = 6
-FREE = StepLimit(1.0, None)
 
 
 @pytest.fixture
@@ -29,6 +28,24 @@ def model():
     return gradients, columns, matrix, directions
 
 
+def propose(
+    rule: ModelStep, model, directions, last=None, lr: float = 1.0, room: float | None = None
+) -> Proposal:
+    gradients, columns, _, _ = model
+    bound = None if room is None else 5.0 - room
+    return rule.propose(
+        Situation(
+            gradients=gradients,
+            averages=gradients,
+            directions=directions,
+            last=last,
+            columns=columns,
+            damping=0.1,
+            limit=StepLimit(rates=[lr] * len(SHAPES), loss=5.0, bound=bound),
+        )
+    )
+
+
 def flat(parts: list[Tensor]) -> Tensor:
     return torch.cat([part.flatten() for part in parts])
 
@@ -40,30 +57,26 @@ def value(model, move: list[Tensor]) -> float:
 
 
 def test_the_move_is_the_minimum_over_the_span(model):
-    gradients, columns, matrix, (first, second, last) = model
-    rule = ModelStep(momentum_limit=1.0)
-    proposal = rule.propose(gradients, [first, second], last, columns, 0.1, FREE)
+    gradients, _, matrix, (first, second, last) = model
+    proposal = propose(ModelStep(momentum_limit=1.0), model, [first, second], last)
     span = torch.stack([flat(first), flat(second), flat(last)], 1)
     best = -torch.linalg.solve(span.T @ matrix @ span, span.T @ flat(gradients))
     assert abs(float(best[2])) < 1.0
     torch.testing.assert_close(flat(proposal.moves), span @ best, rtol=1e-6, atol=1e-8)
-    predicted = float(proposal.slope + 0.5 * proposal.curvature)
-    assert predicted == pytest.approx(value(model, proposal.moves), rel=1e-9)
+    assert proposal.predicted == pytest.approx(value(model, proposal.moves), rel=1e-9)
 
 
 def test_another_direction_never_lowers_the_promise(model):
-    gradients, columns, _, (first, second, last) = model
-    alone = ModelStep().propose(gradients, [second], last, columns, 0.1, FREE)
-    both = ModelStep().propose(gradients, [first, second], last, columns, 0.1, FREE)
+    _, _, _, (first, second, last) = model
+    alone = propose(ModelStep(), model, [second], last)
+    both = propose(ModelStep(), model, [first, second], last)
     assert value(model, both.moves) < value(model, alone.moves)
 
 
 def test_momentum_is_limited_and_the_rest_minimises(model):
-    gradients, columns, matrix, (first, second, last) = model
-    proposal = ModelStep(momentum_limit=0.01).propose(
-        gradients, [first, second], last, columns, 0.1, FREE
-    )
-    assert abs(float(proposal.momentum)) == pytest.approx(0.01)
+    gradients, _, matrix, (first, second, last) = model
+    proposal = propose(ModelStep(momentum_limit=0.01), model, [first, second], last)
+    assert abs(proposal.momentum) == pytest.approx(0.01)
     slope = flat(gradients) + matrix @ flat(proposal.moves)
     for direction in (first, second):
         assert abs(float(slope @ flat(direction))) < 1e-6
@@ -72,30 +85,27 @@ def test_momentum_is_limited_and_the_rest_minimises(model):
 
 @pytest.mark.parametrize("same", [True, False])
 def test_directions_may_vanish_or_coincide(model, same):
-    gradients, columns, _, (first, _, last) = model
+    _, _, _, (first, _, last) = model
     zero = [torch.zeros_like(part) for part in first]
-    alone = ModelStep().propose(gradients, [first], last, columns, 0.1, FREE)
-    doubled = ModelStep().propose(
-        gradients, [first, first if same else zero], last, columns, 0.1, FREE
-    )
+    alone = propose(ModelStep(), model, [first], last)
+    doubled = propose(ModelStep(), model, [first, first if same else zero], last)
     torch.testing.assert_close(flat(doubled.moves), flat(alone.moves), rtol=1e-6, atol=1e-8)
-    still = ModelStep().propose(gradients, [first], zero, columns, 0.1, FREE)
+    still = propose(ModelStep(), model, [first], zero)
     assert bool(torch.isfinite(flat(still.moves)).all())
+    assert still.finite
 
 
 @pytest.mark.parametrize("lr", [1.0, 0.5])
 def test_the_promise_stays_within_the_room(model, lr):
-    gradients, columns, _, (first, _, _) = model
-    free = ModelStep().propose(gradients, [first], None, columns, 0.1, FREE)
-    promise = -0.5 * lr * float(free.slope)
+    gradients, _, _, (first, _, _) = model
+    free = propose(ModelStep(), model, [first], lr=lr)
+    promise = -0.5 * lr * float(flat(gradients) @ flat(free.moves))
     assert promise > 0
-    same = ModelStep().propose(
-        gradients, [first], None, columns, 0.1, StepLimit(lr, 1.01 * promise)
-    )
+    same = propose(ModelStep(), model, [first], lr=lr, room=1.01 * promise)
     assert same.cap == 1.0
     torch.testing.assert_close(flat(same.moves), flat(free.moves), rtol=0, atol=0)
-    half = ModelStep().propose(gradients, [first], None, columns, 0.1, StepLimit(lr, promise / 2))
+    half = propose(ModelStep(), model, [first], lr=lr, room=promise / 2)
     assert half.cap == pytest.approx(0.5)
     torch.testing.assert_close(flat(half.moves), 0.5 * flat(free.moves))
-    none = ModelStep().propose(gradients, [first], None, columns, 0.1, StepLimit(lr, -1.0))
+    none = propose(ModelStep(), model, [first], lr=lr, room=-1.0)
     assert float(flat(none.moves).abs().max()) == 0.0

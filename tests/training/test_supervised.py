@@ -26,8 +26,12 @@ from torch import nn
 def dropout(features, classes):
     return nn.Sequential(nn.Linear(features, 6), nn.Tanh(), nn.Dropout(0.5), nn.Linear(6, classes))
 
-def convolution(features, classes):
-    return nn.Sequential(nn.Unflatten(1, (1, features)), nn.Conv1d(1, 2, 3))
+class Deciding(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) if x.sum() > 0 else super().forward(-x)
+
+def deciding(features, classes):
+    return nn.Sequential(nn.Linear(features, 4), Deciding(4, classes))
 
 def narrow(features, classes):
     return nn.Sequential(nn.Linear(features, classes - 1))
@@ -227,9 +231,9 @@ def test_folders_that_are_no_runs(tmp_path, text, message):
         ({"model": "own_networks:nothing"}, InvalidInputError, "to give a torch module"),
         ({"model": "own_networks:narrow"}, InvalidInputError, r"output of shape \(samples, 3\)"),
         (
-            {"model": "own_networks:convolution"},
+            {"model": "own_networks:deciding"},
             UnsupportedModuleError,
-            "layer '1' is a Conv1d, which is not supported",
+            r"cannot be traced into stages at '1'.*blocks=\[",
         ),
         ({"batch_size": 10_000}, InvalidInputError, "batch_size: expected at most the 142"),
         ({"device": "abacus"}, InvalidInputError, "device: expected a torch device that is here"),

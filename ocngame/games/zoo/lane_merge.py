@@ -7,9 +7,14 @@ of 0.1 s by Runge-Kutta. The first is on the lane y = 0, the second beside it at
 
 They keep 3 m apart (a constraint they share, with one multiplier), accelerations stay within 2 and
 turn rates within 0.5, and the second may not cross the wall y = 3.2. Costs are not coupled, so the
-variational open-loop equilibrium is also what a coalition would do. Not solved in feedback play:
-each car's gains then count on the other's answer to the shared constraint, the stiffer the larger
-the penalty, and the iteration cycles.
+variational open-loop equilibrium is also what a coalition would do.
+
+Not solved in feedback play, where each car's gains count on the other's answer to the shared
+constraint, the stiffer the larger the penalty. With a penalty of 2 or more the steps end on paths
+that are stationary but have a stage without a minimum. With 1 the first rounds end in regular
+points, until the violation is about 4e-3; from there on they do not. With 0.3 every round is
+regular, but the multipliers creep: after 66 rounds the violation is still 3e-3 and falls by less
+than two percent a round. Longer steps of the multipliers, and mixing them, do not settle.
 """
 
 import torch

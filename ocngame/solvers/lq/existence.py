@@ -21,7 +21,7 @@ from ocngame.bellman import StageCertificate
 from ocngame.games import LQGame
 from ocngame.solvers.lq.status import Status, code_of
 
-__all__ = ["ExistenceRule", "Fault", "LQCertificate", "join", "judge", "own_scale"]
+__all__ = ["ExistenceRule", "Fault", "LQCertificate", "join", "judge", "judged_on", "own_scale"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,10 +125,23 @@ def join(stages: Sequence[StageCertificate], scale: Tensor) -> LQCertificate:
         pivots=torch.stack([stage.pivots for stage in stages], dim=-2),
         regular=torch.stack(regular, dim=-1) if regular else None,
     )
-    sizes = torch.stack([block.detach().abs().amax((-2, -1)) for block in blocks], dim=-2)
+    return judged_on(whole, scale)
+
+
+def judged_on(whole: StageCertificate, scale: Tensor) -> LQCertificate:
+    """Give the evidence in a certificate of all stages.
+
+    Args:
+        whole: The certificate, T the last dimension of its batch.
+        scale: Size of the control cost in every decision maker's block, shape (..., D, T).
+
+    Returns:
+        The evidence of the whole game.
+    """
+    sizes = [block.detach().abs().amax((-2, -1)) for block in whole.curvature]
     return LQCertificate(
         own_curvature=whole.own_curvature.mT,
-        curvature_scale=torch.maximum(sizes, scale),
+        curvature_scale=torch.maximum(torch.stack(sizes, dim=-2), scale),
         pivot=whole.pivot,
         system=whole.system,
     )

@@ -1,6 +1,6 @@
-r"""Fixed points and their gradients.
+r"""Gradients of fixed points.
 
-`V* = F(V*, theta)` is found by iterating F. By the implicit function theorem
+For `V* = F(V*, theta)`, by the implicit function theorem,
 
     dL/dtheta = (dF/dtheta)' w,        w = dL/dV* + (dF/dV)' w
 
@@ -9,67 +9,11 @@ does not grow with the number of iterations.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["FixedPoint", "attach_gradient", "iterate"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FixedPoint:
-    """Where an iteration ended, batch (...) in front.
-
-    Attributes:
-        value: The last value of each element, shape (..., N, n, n).
-        residual: `max |F(V) - V| / max |V|`, shape (...).
-        count: Number of iterations taken, shape (...).
-        healthy: Whether every iterate was one that F may be applied to, shape (...).
-    """
-
-    value: Tensor
-    residual: Tensor
-    count: Tensor
-    healthy: Tensor
-
-
-def iterate(
-    step: Callable[[Tensor], tuple[Tensor, Tensor]], start: Tensor, *, tolerance: float, most: int
-) -> FixedPoint:
-    """Iterate `V <- F(V)`; each batch element stops by itself.
-
-    Args:
-        step: Gives `F(V)`, shape (..., N, n, n), and whether it means anything, shape (...).
-        start: First value, shape (..., N, n, n).
-        tolerance: Residual at which an element stops.
-        most: Most iterations.
-
-    Returns:
-        Where each element ended. One that met numbers that are not finite, or a step that means
-        nothing, stopped there.
-    """
-    value = start.detach()
-    shape = value.shape[:-3]
-    residual = value.new_full(shape, torch.inf)
-    count = torch.zeros(shape, dtype=torch.int64, device=value.device)
-    healthy = torch.ones(shape, dtype=torch.bool, device=value.device)
-    running = healthy.clone()
-    with torch.no_grad():
-        for _ in range(most):
-            new, meaningful = step(value)
-            gap = (new - value).abs().amax((-3, -2, -1))
-            size = new.abs().amax((-3, -2, -1))
-            measured = torch.where(gap == 0, torch.zeros_like(gap), gap / size)
-            residual = torch.where(running, measured, residual)
-            count = count + running
-            healthy = healthy & (meaningful | ~running)
-            running = running & healthy & torch.isfinite(measured)
-            running = running & ~(measured <= tolerance)
-            value = torch.where(running[..., None, None, None], new, value)
-            if not bool(running.any()):
-                break
-    return FixedPoint(value=value, residual=residual, count=count, healthy=healthy)
+__all__ = ["attach_gradient"]
 
 
 def attach_gradient(

@@ -13,25 +13,28 @@ from dataclasses import replace
 import torch
 
 from ocngame.bellman import (
-    BackwardPass,
+    AffinePolicy,
     CostateStage,
     StageRule,
     backward_pass,
-    best_response,
-    constant_policies,
     evaluate_costate,
     evaluate_policies,
     lq_stages,
     lq_terminal,
     stack_policies,
 )
+from ocngame.bellman.condensed import condensed_pivots
+from ocngame.bellman.joined import joined_pass
+from ocngame.bellman.joining import FEW, join_lq, joined_values, split_values
 from ocngame.games import LQGame
-from ocngame.solvers.lq.existence import LQCertificate, join, own_scale
+from ocngame.linalg import smallest_eigenvalue
+from ocngame.solvers.lq.existence import LQCertificate, join, judged_on, own_scale
+from ocngame.solvers.lq.feedback import LQPass
 
-__all__ = ["solve_by_costates"]
+__all__ = ["convexity", "solve_by_costates"]
 
 
-def solve_by_costates(game: LQGame, rule: StageRule) -> tuple[BackwardPass, LQCertificate]:
+def solve_by_costates(game: LQGame, rule: StageRule) -> LQPass:
     """Solve the open-loop game from every initial state.
 
     Args:
@@ -42,23 +45,35 @@ def solve_by_costates(game: LQGame, rule: StageRule) -> tuple[BackwardPass, LQCe
         Controls as an affine function of the state on the equilibrium path, the costs along it,
         and the evidence of existence.
     """
-    stages = [CostateStage(quadratic=quadratic, rule=rule) for quadratic in lq_stages(game)]
-    found = backward_pass(stages, lq_terminal(game), evaluate_costate)
     scale = own_scale(game, list(enumerate(game.control_slices)))
-    boundary = join(found.certificates, scale)
-    still = constant_policies(game.r.new_zeros(()).expand_as(game.r[..., 0, :, :]), game.state_size)
-    response = best_response(game, still)
-    own = torch.stack(
-        [
-            response.curvature[..., i, :, block, block].abs().amax((-2, -1))
-            for i, block in enumerate(game.control_slices)
-        ],
-        dim=-2,
-    )
-    certificate = replace(
-        boundary,
-        own_curvature=response.own_curvature,
-        curvature_scale=torch.maximum(own.detach(), scale),
-    )
-    played = evaluate_policies(game, stack_policies(found.policies))
-    return replace(found, values=played.values), certificate
+    if len(game.batch_shape) < 2 and game.batch_shape.numel() <= FEW:
+        joined = join_lq(game)
+        found = joined_pass(joined, rule)
+        policies = AffinePolicy(feedforward=found.feedforward, feedback=found.feedback)
+        values = split_values(joined_values(joined, policies))
+        boundary = judged_on(found.certificate, scale)
+    else:
+        stages = [CostateStage(quadratic=quadratic, rule=rule) for quadratic in lq_stages(game)]
+        found = backward_pass(stages, lq_terminal(game), evaluate_costate)
+        policies = stack_policies(found.policies)
+        values = evaluate_policies(game, policies).values
+        boundary = join(found.certificates, scale)
+    return LQPass(policies=policies, values=values, certificate=convexity(game, boundary))
+
+
+@torch.no_grad()
+def convexity(game: LQGame, boundary: LQCertificate) -> LQCertificate:
+    """Put the pivots of the condensed Hessians in the place of the stages' curvatures.
+
+    Args:
+        game: The game.
+        boundary: The evidence on the boundary-value problem.
+
+    Returns:
+        The evidence with each player's second-order condition in its whole sequence.
+    """
+    blocks = condensed_pivots(game)
+    own = torch.stack([smallest_eigenvalue(block) for block in blocks], dim=-2)
+    size = torch.stack([block.abs().amax((-2, -1)) for block in blocks], dim=-2)
+    scale = own_scale(game, list(enumerate(game.control_slices)))
+    return replace(boundary, own_curvature=own, curvature_scale=torch.maximum(size, scale))

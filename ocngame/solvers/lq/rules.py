@@ -39,7 +39,10 @@ def stage_rule(
             raise InvalidInputError(
                 f"weights: expected non-negative weights, not all zero, got {weights.tolist()}"
             )
-    if information is InformationStructure.STACKELBERG:
+    if information in {
+        InformationStructure.STACKELBERG,
+        InformationStructure.OPEN_LOOP_STACKELBERG,
+    }:
         if leader is None or not 0 <= leader < game.player_count:
             raise InvalidInputError(
                 f"leader: expected the index of a player in 0..{game.player_count - 1}, "

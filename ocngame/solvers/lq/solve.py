@@ -1,5 +1,6 @@
 """The entry point: solve a game under an information structure, and say whether it could be."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -7,15 +8,22 @@ from torch import Tensor
 
 from ocngame._checks import one_of
 from ocngame._tensor_checks import finite, same_kind, shaped
-from ocngame.bellman import AffinePolicy, ValueExpansion, play_policies, stack_policies
-from ocngame.errors import UnsolvableGameError
+from ocngame.bellman import (
+    AffinePolicy,
+    StageRule,
+    ValueExpansion,
+    play_policies,
+)
+from ocngame.errors import InvalidInputError, UnsolvableGameError
 from ocngame.games import InformationStructure, LQGame
-from ocngame.solvers.lq.existence import ExistenceRule, Fault, judge
+from ocngame.solvers.lq.existence import ExistenceRule, Fault, LQCertificate, judge
 from ocngame.solvers.lq.feedback import solve_by_values
 from ocngame.solvers.lq.open_loop import solve_by_costates
+from ocngame.solvers.lq.open_loop_stackelberg import solve_announced
 from ocngame.solvers.lq.rules import stage_rule
 from ocngame.solvers.lq.solution import Solution
-from ocngame.solvers.lq.status import Status, code_of, status_of
+from ocngame.solvers.lq.status import Status, code_of, curvature_status, status_of
+from ocngame.solvers.lq.units import control_units, in_units, out_of_units
 
 __all__ = ["solve"]
 
@@ -32,6 +40,9 @@ def solve(
 ) -> Solution:
     """Solve a linear-quadratic game exactly, under an information structure.
 
+    A decision maker's controls that differ by more than a million are solved in their own units
+    (`ocngame.solvers.lq.units`), which the certificate is in.
+
     Nothing is regularised: a game that has no equilibrium of the kind asked for is refused. The
     open-loop saddle point of a zero-sum game is its open-loop Nash equilibrium.
 
@@ -44,7 +55,8 @@ def solve(
         information: The information structure or its name.
         x0: Initial state, shape (..., n), for a trajectory along the solution.
         weights: Weights of the players' costs, shape (..., N), for cooperative play only.
-        leader: Index of the player that moves first at every stage, for Stackelberg play only.
+        leader: Index of the player that moves first, at every stage in `stackelberg` play, once for
+            its whole sequence in `open_loop_stackelberg` play, which needs x0.
         existence: How far from the border of existence counts as existing.
         raise_on_failure: Whether a batch element without a solution raises. If not, its policies,
             values and trajectory are NaN and its status says why; the others are unaffected.
@@ -82,17 +94,75 @@ def solve(
         same_kind("x0", x0, game.A, "game.A")
         finite("x0", x0.detach())
     existence = ExistenceRule() if existence is None else existence
+    units = control_units(game, rule)
+    if units is None:
+        return _solved(game, rule, x0, existence, raise_on_failure=raise_on_failure)
+    scaled = in_units(game, units)
+    found = _solved(scaled, rule, x0, existence, raise_on_failure=raise_on_failure)
+    return replace(
+        found,
+        policies=out_of_units(found.policies, units),
+        controls=None if found.controls is None else found.controls * units,
+    )
+
+
+def _solved(
+    game: LQGame,
+    rule: StageRule,
+    x0: Tensor | None,
+    existence: ExistenceRule,
+    *,
+    raise_on_failure: bool,
+) -> Solution:
+    """Solve a game under a rule, in the units that it is given in."""
+    if rule.information is InformationStructure.OPEN_LOOP_STACKELBERG and rule.leader is not None:
+        return _announced(game, rule, x0, existence, raise_on_failure=raise_on_failure)
     if rule.information is InformationStructure.OPEN_LOOP:
-        found, certificate = solve_by_costates(game, rule)
+        found = solve_by_costates(game, rule)
         curvature, system = Status.CONDENSED_CURVATURE, Status.SINGULAR_BOUNDARY
     else:
-        found, certificate = solve_by_values(game, rule)
-        curvature, system = Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM
-    policies = stack_policies(found.policies)
+        found = solve_by_values(game, rule)
+        curvature, system = curvature_status(rule.information), Status.SINGULAR_SYSTEM
+    policies, certificate = found.policies, found.certificate
     fault = judge(certificate, existence, curvature, system)
     if rule.information is InformationStructure.COOPERATIVE:
         fault = replace(fault, player=torch.full_like(fault.player, -1))
-    fault = _finite_or_fault(fault, found.values[0])
+    values = found.values
+    return _handed_back(game, rule, policies, values, certificate, fault, x0, raise_on_failure)
+
+
+def _announced(
+    game: LQGame,
+    rule: StageRule,
+    x0: Tensor | None,
+    existence: ExistenceRule,
+    *,
+    raise_on_failure: bool,
+) -> Solution:
+    """Solve for sequences that a leader and its followers announce at the start."""
+    if x0 is None or rule.leader is None:
+        raise InvalidInputError(
+            "x0: expected an initial state for open_loop_stackelberg play, whose leader announces "
+            "one sequence, got None"
+        )
+    batch = torch.broadcast_shapes(game.batch_shape, x0.shape[:-1])
+    game, x0 = game.repeated(batch), x0.expand(*batch, game.state_size)
+    policies, found, certificate, fault = solve_announced(game, rule.leader, x0, existence)
+    values = found.values
+    return _handed_back(game, rule, policies, values, certificate, fault, x0, raise_on_failure)
+
+
+def _handed_back(
+    game: LQGame,
+    rule: StageRule,
+    policies: AffinePolicy,
+    values: Sequence[ValueExpansion],
+    certificate: LQCertificate,
+    fault: Fault,
+    x0: Tensor | None,
+    raise_on_failure: bool,
+) -> Solution:
+    fault = _finite_or_fault(fault, values[0])
     if raise_on_failure:
         _refuse(fault, rule.information)
     else:
@@ -101,7 +171,7 @@ def solve(
     return Solution(
         information=rule.information,
         policies=policies,
-        stage_values=found.values,
+        stage_values=values,
         certificate=certificate,
         fault=fault,
         x0=x0,

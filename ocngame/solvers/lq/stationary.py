@@ -4,91 +4,26 @@ r"""Infinite horizon: one stage repeated forever, its coupled algebraic Riccati 
 
 with K the stage policy of the information structure against V (Basar & Olsder, 2nd ed., section
 6.2 for feedback Nash; one equation for cooperative play; the game Riccati equation for zero-sum).
-They are solved by the finite-horizon recursion itself, run until it stands still. What comes out is
-certified by the residual of the equations, the spectral radius of `A + B K`, and own curvatures.
+They are solved by the finite-horizon recursion itself, run until it stands still, with jumps ahead
+(`ocngame.solvers.lq.settle`). What comes out is certified by the residual of the equations, the
+spectral radius of `A + B K`, and own curvatures.
 """
-
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from ocngame._checks import integer, one_of, positive
-from ocngame.bellman import (
-    AffinePolicy,
-    DenseStage,
-    QExpansion,
-    StageCertificate,
-    ValueExpansion,
-    evaluate_policy,
-    lq_stages,
-)
+from ocngame._checks import one_of
+from ocngame.bellman import StageRule, evaluate_policy
 from ocngame.errors import InvalidInputError, UnsolvableGameError
 from ocngame.games import InformationStructure, LQGame
-from ocngame.solvers.lq.existence import ExistenceRule, LQCertificate, join, judge
-from ocngame.solvers.lq.feedback import control_scale
-from ocngame.solvers.lq.implicit import attach_gradient, iterate
+from ocngame.solvers.lq.implicit import attach_gradient
+from ocngame.solvers.lq.repeated_stage import flattened, recursion, stage_of
 from ocngame.solvers.lq.rules import stage_rule
-from ocngame.solvers.lq.status import Status, code_of, status_of
+from ocngame.solvers.lq.settle import Settled, settle
+from ocngame.solvers.lq.stationary_solution import StationaryRule, StationarySolution, certified
+from ocngame.solvers.lq.status import status_of
 
-__all__ = ["StationaryRule", "StationarySolution", "solve_stationary"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StationaryRule:
-    """When the recursion counts as standing still.
-
-    Attributes:
-        tolerance: Largest relative residual of the Riccati equations; 100 roundings of the dtype
-            if None.
-        most: Most stages.
-        existence: How far from the border of existence counts as existing.
-    """
-
-    tolerance: float | None = None
-    most: int = 10_000
-    existence: ExistenceRule = field(default_factory=ExistenceRule)
-
-    def __post_init__(self) -> None:
-        """Validate the settings."""
-        if self.tolerance is not None:
-            positive("tolerance", self.tolerance)
-        integer("most", self.most, low=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StationarySolution:
-    """A stationary equilibrium, batch dimensions in front.
-
-    Attributes:
-        information: The information structure.
-        feedback: `u = K x`, shape (..., m, n); NaN in batch elements that are not solved.
-        v_xx: Hessians of every player's value, shape (..., N, n, n); NaN likewise.
-        residual: Largest residual of the Riccati equations relative to the largest value, (...).
-        spectral_radius: Largest modulus of the eigenvalues of A + B K, shape (...).
-        stages: Number of stages that the recursion took, shape (...).
-        certificate: Own curvatures and the coupled system of the stage (T = 1).
-        codes: Positions in the list of `Status`, shape (...).
-    """
-
-    information: InformationStructure
-    feedback: Tensor
-    v_xx: Tensor
-    residual: Tensor
-    spectral_radius: Tensor
-    stages: Tensor
-    certificate: LQCertificate
-    codes: Tensor
-
-    @property
-    def status(self) -> Status | list:
-        """The status; nested lists of the batch's shape if there is a batch."""
-        return status_of(self.codes)
-
-    @property
-    def solved(self) -> Tensor:
-        """Whether each batch element is solved, shape (...)."""
-        return self.codes == 0
+__all__ = ["repeated_rule", "solve_stationary"]
 
 
 def solve_stationary(
@@ -130,10 +65,72 @@ def solve_stationary(
         >>> round(float(found.v_xx), 12)  # the golden ratio
         1.61803398875
     """
+    stage = repeated_rule(game, information, weights, leader)
+    rule = StationaryRule() if rule is None else rule
+    tolerance, polish = rule.resolved(game.A.dtype)
+    if stage.weights is not None:
+        game = game.repeated(torch.broadcast_shapes(game.batch_shape, stage.weights.shape[:-1]))
+    batch = game.batch_shape
+    pieces = flattened(game, stage)
+    start = game.Q[..., 1, :, :].detach()
+    flat = settle(
+        lambda index: recursion(*pieces(index), rule.existence),
+        start.flatten(0, len(batch) - 1) if batch else start,
+        tolerance=tolerance,
+        polish=polish,
+        most=rule.most,
+    )
+    end = Settled(
+        value=flat.value.reshape(start.shape),
+        residual=flat.residual.reshape(batch),
+        count=flat.count.reshape(batch),
+        sound=flat.sound.reshape(batch),
+    )
+    look = stage_of(game, stage)
+
+    def advance(v_xx: Tensor) -> Tensor:
+        q, policy, _ = look(v_xx)
+        return evaluate_policy(q, policy).v_xx
+
+    v_xx = attach_gradient(advance, end.value, tolerance=tolerance, most=rule.most)
+    solution = certified(game, stage, v_xx, end, rule)
+    if raise_on_failure and bool((solution.codes != 0).any()):
+        where = tuple(int(index) for index in (solution.codes != 0).nonzero()[0])
+        place = f" in batch element {where}" if where else ""
+        raise UnsolvableGameError(
+            f"game: no stationary {stage.information} solution{place}: "
+            f"{status_of(solution.codes[where])}"
+        )
+    return solution
+
+
+def repeated_rule(
+    game: LQGame,
+    information: InformationStructure | str,
+    weights: Tensor | None,
+    leader: int | None,
+) -> StageRule:
+    """Make the rule of a stage that repeats forever from what the user asked for.
+
+    Args:
+        game: The game.
+        information: The information structure or its name.
+        weights: Weights of cooperative play, or None.
+        leader: Leader of Stackelberg play, or None.
+
+    Returns:
+        The rule.
+
+    Raises:
+        InvalidInputError: naming the argument that does not fit an infinite horizon.
+    """
     one_of("information", information, [structure.value for structure in InformationStructure])
     stage = stage_rule(game, InformationStructure(information), weights, leader)
-    if stage.information is InformationStructure.OPEN_LOOP:
-        raise InvalidInputError("information: expected play by policies, got open_loop")
+    if stage.information in {
+        InformationStructure.OPEN_LOOP,
+        InformationStructure.OPEN_LOOP_STACKELBERG,
+    }:
+        raise InvalidInputError(f"information: expected play by policies, got {stage.information}")
     if game.horizon != 1:
         raise InvalidInputError(
             f"game: expected a horizon of 1, whose stage is repeated, got {game.horizon}"
@@ -141,55 +138,4 @@ def solve_stationary(
     for name in ("c", "q", "r"):
         if bool(getattr(game, name).detach().any()):
             raise InvalidInputError(f"game.{name}: expected zero for an infinite horizon")
-    rule = StationaryRule() if rule is None else rule
-    tolerance = rule.tolerance
-    if tolerance is None:
-        tolerance = 100 * torch.finfo(game.A.dtype).eps
-    dense = DenseStage(quadratic=lq_stages(game)[0], rule=stage)
-    scale = control_scale(game, stage)
-
-    def look(v_xx: Tensor) -> tuple[QExpansion, AffinePolicy, StageCertificate]:
-        zero = game.q[..., 0, :]
-        q = dense.expand(ValueExpansion(v=zero[..., 0], v_x=zero, v_xx=v_xx))
-        return q, *dense.solve(q)
-
-    def advance(v_xx: Tensor) -> Tensor:
-        q, policy, _ = look(v_xx)
-        return evaluate_policy(q, policy).v_xx
-
-    def step(v_xx: Tensor) -> tuple[Tensor, Tensor]:
-        q, policy, found = look(v_xx)
-        verdict = judge(
-            join([found], scale), rule.existence, Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM
-        )
-        return evaluate_policy(q, policy).v_xx, verdict.codes == 0
-
-    end = iterate(step, game.Q[..., 1, :, :], tolerance=tolerance, most=rule.most)
-    v_xx = attach_gradient(advance, end.value, tolerance=tolerance, most=rule.most)
-    _, policy, found = look(v_xx)
-    certificate = join([found], scale)
-    codes = judge(certificate, rule.existence, Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM).codes
-    loop = (game.A + game.B @ policy.feedback.unsqueeze(-3)).detach().squeeze(-3)
-    finite = torch.isfinite(loop).all(-1).all(-1)
-    safe = torch.where(finite[..., None, None], loop, 0)
-    radius = torch.where(finite, torch.linalg.eigvals(safe).abs().amax(-1), torch.nan)
-    still = (end.residual <= tolerance) & torch.isfinite(end.value).flatten(-3).all(-1)
-    codes = codes.masked_fill(~still & end.healthy, code_of(Status.NOT_CONVERGED))
-    codes = codes.masked_fill((codes == 0) & ~(radius < 1), code_of(Status.UNSTABLE))
-    if raise_on_failure and bool((codes != 0).any()):
-        where = tuple(int(index) for index in (codes != 0).nonzero()[0])
-        place = f" in batch element {where}" if where else ""
-        raise UnsolvableGameError(
-            f"game: no stationary {stage.information} solution{place}: {status_of(codes[where])}"
-        )
-    solved = codes == 0
-    return StationarySolution(
-        information=stage.information,
-        feedback=torch.where(solved[..., None, None], policy.feedback, torch.nan),
-        v_xx=torch.where(solved[..., None, None, None], v_xx, torch.nan),
-        residual=end.residual,
-        spectral_radius=radius,
-        stages=end.count,
-        certificate=certificate,
-        codes=codes,
-    )
+    return stage

@@ -5,7 +5,9 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-__all__ = ["Status", "code_of", "status_of"]
+from ocngame.games.information import InformationStructure
+
+__all__ = ["Status", "code_of", "curvature_status", "status_of"]
 
 
 class Status(StrEnum):
@@ -25,6 +27,8 @@ class Status(StrEnum):
         STALLED: No step along the iteration's direction reduced its residual.
         NO_MINIMUM: A stationary point at which somebody's second-order condition fails.
         INFEASIBLE: The constraints are violated where the iteration ended.
+        COALITION_CURVATURE: The sum of costs that a coalition minimises has no minimum.
+        NOT_DEFINED: A function of the game, or a derivative of one, is not finite.
     """
 
     SOLVED = "solved: the equilibrium exists and is unique"
@@ -63,8 +67,9 @@ class Status(StrEnum):
         "controls"
     )
     STALLED = (
-        "no step reduces the residual: start from other controls, smooth the costs, or raise the "
-        "tolerance if the residual is already at rounding"
+        "no step reduces the residual: start from other controls, smooth the costs, check that "
+        "nobody's cost falls without bound in its own controls, or raise the tolerance if the "
+        "residual is already at rounding"
     )
     NO_MINIMUM = (
         "the point is stationary, but not a strict minimum of somebody's own cost, so it is not an "
@@ -73,6 +78,16 @@ class Status(StrEnum):
     INFEASIBLE = (
         "the constraints are still violated: check that they can be met together from this initial "
         "state, allow more rounds, or raise the penalty"
+    )
+    COALITION_CURVATURE = (
+        "the weighted sum of the players' costs has no positive curvature in their controls (in a "
+        "zero-sum game the sum is zero), so a coalition has no best controls: choose other "
+        "weights, raise control costs, or ask for feedback information, in which opponents play "
+        "against each other"
+    )
+    NOT_DEFINED = (
+        "the dynamics, the costs or their derivatives are not finite on the trajectory: start from "
+        "controls at which they are defined, or smooth them there"
     )
 
 
@@ -89,6 +104,20 @@ def code_of(status: Status) -> int:
         Its code.
     """
     return _ORDER.index(status)
+
+
+def curvature_status(information: InformationStructure) -> Status:
+    """Give the status of a stage without a minimum.
+
+    Args:
+        information: The information structure.
+
+    Returns:
+        That of a coalition in cooperative play, that of a player else.
+    """
+    if information is InformationStructure.COOPERATIVE:
+        return Status.COALITION_CURVATURE
+    return Status.OWN_CURVATURE
 
 
 def status_of(codes: Tensor) -> Status | list:

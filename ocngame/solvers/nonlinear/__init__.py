@@ -1,7 +1,8 @@
 """Nonlinear games: iterative quadratic approximation, judged on the original game."""
 
+from ocngame.solvers.nonlinear.implicit import attach_gradient
 from ocngame.solvers.nonlinear.options import AugmentedLagrangian, IterationOptions
-from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Start
+from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Path, Start
 from ocngame.solvers.nonlinear.solve import solve_nonlinear
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     "ConstraintReport",
     "IterationOptions",
     "NonlinearSolution",
+    "Path",
     "Start",
+    "attach_gradient",
     "solve_nonlinear",
 ]

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ocngame.bellman.trajectory import follow
 from ocngame.games.expansion import Multipliers
 from ocngame.solvers.lq.status import Status, code_of
-from ocngame.solvers.nonlinear.mixing import History
+from ocngame.solvers.nonlinear.mixing import History, Secants
 from ocngame.solvers.nonlinear.point import Point, Problem, evaluate
 from ocngame.solvers.nonlinear.search import pick, search, trial
 
@@ -33,11 +32,13 @@ class Outcome:
         point: The points.
         codes: Status codes, shape (B,).
         iterations: Steps taken, shape (B,).
+        secants: Secants for a later iteration, or None where steps are Newton's.
     """
 
     point: Point
     codes: Tensor
     iterations: Tensor
+    secants: Secants | None = None
 
 
 def iterate(
@@ -48,6 +49,7 @@ def iterate(
     tolerance: float,
     max_iterations: int,
     multipliers: Multipliers | None = None,
+    secants: Secants | None = None,
 ) -> Outcome:
     """Iterate every element until its residual is small or it has to be given up.
 
@@ -58,6 +60,7 @@ def iterate(
         tolerance: Largest residual that ends an element's iteration.
         max_iterations: Most steps.
         multipliers: Multipliers of the constraints, or None.
+        secants: Secants of an earlier iteration, or None.
 
     Returns:
         The last points, with a status and a count for each.
@@ -67,8 +70,8 @@ def iterate(
     codes = codes.masked_fill(torch.isinf(point.merit), code_of(Status.NON_FINITE))
     iterations, held, stalls, falls = (torch.zeros_like(codes) for _ in range(4))
     recent = point.merit.unsqueeze(-1).repeat(1, MEMORY)
-    history = History.empty(xs, us)
-    slow = torch.zeros_like(point.full)
+    history = History.begin(Secants.none(xs, us) if secants is None else secants)
+    slow = torch.ones_like(point.full)
     for count in range(max_iterations + 1):
         running = ~(point.full & (point.merit <= tolerance)) & (codes == 0)
         index = running.nonzero().squeeze(-1)
@@ -80,8 +83,9 @@ def iterate(
         here, local = point.take(index), pick(multipliers, index)
         best, good = _empty(here), torch.zeros_like(here.full)
         if problem.mixes:
-            history, mixable = _remember(problem, history, index, here, slow[index])
+            history, mixable = _remember(history, index, here, slow[index])
             best, good = _mix(problem, history, index, here, mixable, local)
+        mixed = good
         best, good = _continue(problem, here, best, good, recent[index].amax(-1), local)
         spent = here.full & ~good & _below_rounding(here)
         fallen = (here.full & ~good & ~spent).nonzero().squeeze(-1)
@@ -102,7 +106,7 @@ def iterate(
         keep = lost.nonzero().squeeze(-1)
         best = best.put(keep, here.take(keep))
         iterations[index] += 1
-        slow[index] = here.full & best.full & (best.merit > SLOW * here.merit)
+        slow[index] = mixed | (here.full & best.full & (best.merit > SLOW * here.merit))
         recent[index] = torch.cat([recent[index][:, 1:], best.merit.unsqueeze(-1)], dim=-1)
         held[index] -= 1
         changed = here.full & ~best.full
@@ -121,7 +125,12 @@ def iterate(
         recent[index[changed]] = best.merit[changed].unsqueeze(-1)
         history = history.forgotten(_scatter(changed, index, len(us)))
         point = point.put(index, best)
-    return Outcome(point=point, codes=codes, iterations=iterations)
+    return Outcome(
+        point=point,
+        codes=codes,
+        iterations=iterations,
+        secants=history.secants if problem.mixes else None,
+    )
 
 
 def _full_if_regular(
@@ -144,17 +153,15 @@ def _full_if_regular(
     return point.put(index, evaluate(problem, xs[index], us[index], mask, prox[index], local))
 
 
-def _remember(
-    problem: Problem, history: History, index: Tensor, here: Point, slow: Tensor
-) -> tuple[History, Tensor]:
+def _remember(history: History, index: Tensor, here: Point, slow: Tensor) -> tuple[History, Tensor]:
     """Add the full points' targets to the history; say where there is something to mix."""
     full = here.full.nonzero().squeeze(-1)
     part = here.take(full)
-    xs, us = follow(problem.game, part.xs, part.us, part.step, torch.ones_like(part.merit))
+    xs, us = part.target
     sound = torch.isfinite(xs).flatten(1).all(-1)
     full, part, xs, us = full[sound], part.take(sound.nonzero().squeeze(-1)), xs[sound], us[sound]
     history = history.extended(index[full], part.k, xs, us)
-    known = history.used[index].sum(-1) > 1
+    known = history.secants.used[index].any(-1)
     return history, _scatter(torch.ones_like(full) > 0, full, len(index)) & known & slow
 
 

@@ -19,8 +19,10 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from ocngame.bellman import AffinePolicy, CostateStage, DenseStage, QuadraticStage, StageRule
-from ocngame.bellman.curved import CurvedPass, curved_pass
+from ocngame.bellman import AffinePolicy, StageRule
+from ocngame.bellman.joined import JoinedPass, joined_pass
+from ocngame.bellman.joining import join_path
+from ocngame.bellman.trajectory import linear_sweep
 from ocngame.games import InformationStructure, NonlinearGame
 from ocngame.games.expansion import (
     Expansion,
@@ -29,7 +31,7 @@ from ocngame.games.expansion import (
     expand,
     projected,
 )
-from ocngame.solvers.lq.existence import ExistenceRule, join, judge
+from ocngame.solvers.lq.existence import ExistenceRule, LQCertificate, judge, judged_on
 from ocngame.solvers.lq.status import Status
 
 __all__ = ["Point", "Problem", "evaluate", "own_rows"]
@@ -74,6 +76,7 @@ class Point:
         us: Joint controls, shape (B, T, m).
         k: Feedforward of the step, shape (B, T, m).
         K: Feedback, shape (B, T, m, n).
+        f_z: Jacobians of the dynamics, shape (B, T, n, n+m).
         residuals: Norm of each decision maker's own gradient, shape (B, D).
         merit: Norm over the decision makers, shape (B,); infinite where anything is not finite.
         regular: Whether every stage has positive own curvatures and a regular system, shape (B,).
@@ -82,12 +85,17 @@ class Point:
         cost: Cost of a single decision maker, with the constraints' terms, shape (B,); zero where
             there are several, who have no common measure.
         slope: Derivative of that cost along the step, shape (B,).
+        own_curvature: Smallest eigenvalue of each decision maker's stage problem, shape (B, D, T).
+        curvature_scale: What it is read against, shape (B, D, T).
+        pivot: Ratio of the smallest to the largest pivot of the stage's system, shape (B, T).
+        system: That system, shape (B, T, m, m).
     """
 
     xs: Tensor
     us: Tensor
     k: Tensor
     K: Tensor
+    f_z: Tensor
     residuals: Tensor
     merit: Tensor
     regular: Tensor
@@ -95,6 +103,10 @@ class Point:
     prox: Tensor
     cost: Tensor
     slope: Tensor
+    own_curvature: Tensor
+    curvature_scale: Tensor
+    pivot: Tensor
+    system: Tensor
 
     def take(self, index: Tensor) -> "Point":
         """Pick trajectories.
@@ -128,6 +140,26 @@ class Point:
     def step(self) -> AffinePolicy:
         """The step as policies."""
         return AffinePolicy(feedforward=self.k, feedback=self.K)
+
+    @property
+    def target(self) -> tuple[Tensor, Tensor]:
+        """States and controls to which the full step leads to first order."""
+        n = self.xs.shape[-1]
+        A, B = self.f_z[..., :n], self.f_z[..., n:]
+        drift = (B @ self.k.unsqueeze(-1)).squeeze(-1)
+        away = linear_sweep(A + B @ self.K, drift)
+        answer = (self.K @ away[:, :-1].unsqueeze(-1)).squeeze(-1)
+        return self.xs + away, self.us + self.k + answer
+
+    @property
+    def evidence(self) -> LQCertificate:
+        """What the stages said about existence."""
+        return LQCertificate(
+            own_curvature=self.own_curvature,
+            curvature_scale=self.curvature_scale,
+            pivot=self.pivot,
+            system=self.system,
+        )
 
 
 def own_rows(gradient: Tensor, slices: tuple[slice, ...]) -> list[Tensor]:
@@ -173,10 +205,12 @@ def evaluate(
     if not bool(full.all()):
         expansion = _made_safe(problem, expansion, full, finite, prox)
     found = run_pass(problem, expansion)
-    regular = finite & _regular(problem, expansion, found)
-    rows = own_rows(found.gradient, problem.rule.slices)
+    evidence = judged_on(found.certificate, _scale(problem, expansion))
+    fault = judge(evidence, ExistenceRule(), Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM)
+    regular = finite & (fault.codes == 0)
+    rows = own_rows(found.gradient.transpose(1, 2), problem.rule.slices)
     residuals = torch.stack([row.flatten(1).norm(dim=-1) for row in rows], dim=-1)
-    k, K = found.policies.feedforward, found.policies.feedback
+    k, K = found.feedforward, found.feedback
     finite = finite & torch.isfinite(k).flatten(1).all(-1) & torch.isfinite(K).flatten(1).all(-1)
     merit = residuals.norm(dim=-1)
     merit = torch.where(finite & torch.isfinite(merit), merit, torch.inf)
@@ -189,6 +223,7 @@ def evaluate(
         us=us,
         k=k,
         K=K,
+        f_z=expansion.f_z,
         residuals=residuals,
         merit=merit,
         regular=regular,
@@ -196,10 +231,14 @@ def evaluate(
         prox=prox,
         cost=torch.where(torch.isfinite(cost), cost, torch.inf),
         slope=slope,
+        own_curvature=evidence.own_curvature,
+        curvature_scale=evidence.curvature_scale,
+        pivot=evidence.pivot,
+        system=evidence.system,
     )
 
 
-def run_pass(problem: Problem, expansion: Expansion) -> CurvedPass:
+def run_pass(problem: Problem, expansion: Expansion) -> JoinedPass:
     """Run the backward pass of a problem about trajectories.
 
     Args:
@@ -207,14 +246,10 @@ def run_pass(problem: Problem, expansion: Expansion) -> CurvedPass:
         expansion: Derivatives along the trajectories.
 
     Returns:
-        The step, gradients and certificates.
+        The step, gradients and certificates, with the batch dimension of the expansion.
     """
-    kind = CostateStage if problem.costates else DenseStage
-
-    def make(_t: int, quadratic: QuadraticStage) -> CostateStage | DenseStage:
-        return kind(quadratic=quadratic, rule=problem.rule)
-
-    return curved_pass(expansion, make, costates=problem.costates)
+    found = joined_pass(join_path(expansion), problem.rule)
+    return found.batched() if len(expansion.phi_x) == 1 else found
 
 
 def _made_safe(
@@ -229,17 +264,11 @@ def _made_safe(
     return replace(safe, l_zz=safe.l_zz + shift)
 
 
-def _regular(problem: Problem, expansion: Expansion, found: CurvedPass) -> Tensor:
+def _scale(problem: Problem, expansion: Expansion) -> Tensor:
+    """Give the size of the control costs in each decision maker's block, shape (B, D, T)."""
     n = problem.game.state_size
-    scale = torch.stack(
-        [
-            expansion.l_zz[:, i, :, n + b.start : n + b.stop, n + b.start : n + b.stop]
-            .abs()
-            .amax((-2, -1))
-            for i, b in enumerate(problem.rule.slices)
-        ],
-        dim=1,
+    own = [slice(n + block.start, n + block.stop) for block in problem.rule.slices]
+    costs = expansion.l_zz
+    return torch.stack(
+        [costs[:, i, :, block, block].abs().amax((-2, -1)) for i, block in enumerate(own)], dim=1
     )
-    evidence = join(found.certificates, scale)
-    fault = judge(evidence, ExistenceRule(), Status.OWN_CURVATURE, Status.SINGULAR_SYSTEM)
-    return fault.codes == 0

@@ -83,7 +83,7 @@ def trial(
     """
     scale = torch.full_like(here.merit, length)
     step = AffinePolicy(feedforward=here.k, feedback=here.K)
-    xs, us = follow(problem.game, xs, us, step, scale)
+    xs, us = follow(problem.game, xs, us, step, scale, here.f_z)
     sound = torch.isfinite(xs).flatten(1).all(-1)
     xs = torch.where(sound[:, None, None], xs, here.xs)
     us = torch.where(sound[:, None, None], us, here.us)

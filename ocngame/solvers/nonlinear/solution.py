@@ -11,8 +11,9 @@ from ocngame.games import InformationStructure
 from ocngame.games.expansion import Multipliers
 from ocngame.solvers.lq.existence import LQCertificate
 from ocngame.solvers.lq.status import Status, code_of, status_of
+from ocngame.solvers.nonlinear.mixing import Secants
 
-__all__ = ["ConstraintReport", "NonlinearSolution", "Start"]
+__all__ = ["ConstraintReport", "NonlinearSolution", "Path", "Start"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,21 @@ class ConstraintReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Path:
+    """A trajectory with the Jacobians of the dynamics along it.
+
+    Attributes:
+        states: States, shape (..., T+1, n).
+        controls: Controls, shape (..., T, m).
+        f_z: Jacobians, shape (..., T, n, n+m).
+    """
+
+    states: Tensor
+    controls: Tensor
+    f_z: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class Start:
     """Where an iteration starts.
 
@@ -41,15 +57,19 @@ class Start:
         policies: Played from the new initial state for the first trajectory, feedforward
             (..., T, m) and feedback (..., T, m, n).
         multipliers: Multipliers of the constraints, or None.
+        path: A trajectory near the first one, which is then found faster, or None.
+        secants: What an earlier iteration learnt of how gains change with the trajectory, or None.
     """
 
     policies: AffinePolicy
     multipliers: Multipliers | None = None
+    path: Path | None = None
+    secants: Secants | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class NonlinearSolution:
-    """The end of an iteration, batch dimensions in front; no gradients flow through it.
+    """The end of an iteration, batch dimensions in front.
 
     An element that is not solved keeps the last trajectory, for a look or another start; its
     status says that it is no solution.
@@ -69,6 +89,9 @@ class NonlinearSolution:
         iterations: Steps taken, shape (...).
         constraints: Report on the constraints, or None if there are none.
         weights: Weights of cooperative play, shape (N,), or None.
+        f_z: Jacobians of the dynamics along the trajectory, shape (..., T, n, n+m).
+        secants: What the iteration learnt of how gains change with the trajectory, the batch's
+            dimensions as one; None where nothing had to be learnt.
     """
 
     information: InformationStructure
@@ -82,6 +105,8 @@ class NonlinearSolution:
     iterations: Tensor
     constraints: ConstraintReport | None = None
     weights: Tensor | None = None
+    f_z: Tensor | None = None
+    secants: Secants | None = None
 
     @property
     def status(self) -> Status | list:
@@ -114,15 +139,26 @@ class NonlinearSolution:
         """None: no leader here."""
         return None
 
+    @property
+    def multipliers(self) -> Multipliers | None:
+        """Multipliers of the constraints, or None if there are none."""
+        return None if self.constraints is None else self.constraints.multipliers
+
     def start(self) -> Start:
         """Give a start from this solution.
 
         Returns:
-            Its policies and multipliers.
+            Its policies, multipliers, path and secants.
         """
         report = self.constraints
+        path = None
+        if self.f_z is not None:
+            path = Path(states=self.states, controls=self.controls, f_z=self.f_z)
         return Start(
-            policies=self.policies, multipliers=None if report is None else report.multipliers
+            policies=self.policies,
+            multipliers=None if report is None else report.multipliers,
+            path=path,
+            secants=self.secants,
         )
 
     def shifted(self, stages: int = 1) -> Start:
@@ -132,7 +168,7 @@ class NonlinearSolution:
             stages: How many stages have passed, at most T.
 
         Returns:
-            The rest of the policies and multipliers, the last ones repeated.
+            The rest of the policies, multipliers, path and secants, the last ones repeated.
         """
 
         def rest(part: Tensor, dim: int) -> Tensor:
@@ -144,8 +180,19 @@ class NonlinearSolution:
         policies = AffinePolicy(
             feedforward=rest(now.policies.feedforward, -2), feedback=rest(now.policies.feedback, -3)
         )
-        y = now.multipliers
+        y, path, secants = now.multipliers, now.path, now.secants
+        if path is not None:
+            path = Path(
+                states=rest(path.states, -2),
+                controls=rest(path.controls, -2),
+                f_z=rest(path.f_z, -3),
+            )
+        if secants is not None:
+            parts = {name: rest(getattr(secants, name), -2) for name in ("k", "xs", "us")}
+            secants = replace(secants, **parts)
         return Start(
             policies=policies,
             multipliers=None if y is None else replace(y, running=rest(y.running, -2)),
+            path=path,
+            secants=secants,
         )

@@ -5,20 +5,22 @@ from torch import Tensor
 
 from ocngame._checks import one_of
 from ocngame._tensor_checks import finite, shaped
-from ocngame.bellman import AffinePolicy, StageRule, constant_policies
-from ocngame.bellman.curved import quadratic_game
-from ocngame.bellman.trajectory import play_nonlinear
+from ocngame.bellman import AffinePolicy, StageRule
 from ocngame.errors import ConvergenceError, InvalidInputError
 from ocngame.games import InformationStructure, NonlinearGame
-from ocngame.games.expansion import Multipliers, expand
-from ocngame.solvers.lq.existence import ExistenceRule, LQCertificate, judge
-from ocngame.solvers.lq.feedback import solve_by_values
-from ocngame.solvers.lq.open_loop import solve_by_costates
-from ocngame.solvers.lq.status import Status, status_of
+from ocngame.games.expansion import Multipliers
+from ocngame.solvers.lq.existence import (
+    ExistenceRule,
+    LQCertificate,
+)
+from ocngame.solvers.lq.status import status_of
 from ocngame.solvers.nonlinear.augmented import Constrained, iterate_constrained
+from ocngame.solvers.nonlinear.begin import begin, first_path, first_secants
+from ocngame.solvers.nonlinear.certify import certify
+from ocngame.solvers.nonlinear.diagnosis import diagnosed
 from ocngame.solvers.nonlinear.iterate import Outcome, iterate
 from ocngame.solvers.nonlinear.options import IterationOptions
-from ocngame.solvers.nonlinear.point import Point, Problem, run_pass
+from ocngame.solvers.nonlinear.point import Problem
 from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Start
 
 __all__ = ["solve_nonlinear"]
@@ -75,20 +77,27 @@ def solve_nonlinear(
     existence = ExistenceRule() if existence is None else existence
     problem = _problem(game, information, weights, options)
     game.check(x0)
-    begin = _begin(game, x0, initial)
-    batch = torch.broadcast_shapes(x0.shape[:-1], begin.policies.feedforward.shape[:-2])
-    xs, us = play_nonlinear(game, begin.policies, x0.expand(*batch, game.state_size))
-    xs, us = xs.reshape(-1, *xs.shape[-2:]), us.reshape(-1, *us.shape[-2:])
+    start = begin(game, x0, initial)
+    batch = torch.broadcast_shapes(x0.shape[:-1], start.policies.feedforward.shape[:-2])
+    xs, us = first_path(game, start, x0.expand(*batch, game.state_size))
     report = None
     if game.constraints:
-        y = None if begin.multipliers is None else begin.multipliers.flat(batch)
+        y = None if start.multipliers is None else start.multipliers.flat(batch)
         report = iterate_constrained(problem, xs, us, options, y)
         outcome = report.outcome
     else:
         outcome = iterate(
-            problem, xs, us, tolerance=options.tolerance, max_iterations=options.max_iterations
+            problem,
+            xs,
+            us,
+            tolerance=options.tolerance,
+            max_iterations=options.max_iterations,
+            secants=first_secants(start, batch),
         )
-    point, codes, certificate = _certify(problem, outcome, report, existence)
+    point, codes, certificate = certify(problem, outcome, report, existence)
+    codes = diagnosed(
+        problem, information, point, codes, None if report is None else report.multipliers
+    )
     if raise_on_failure:
         _refuse(codes.reshape(batch), information, outcome, batch)
     return NonlinearSolution(
@@ -108,6 +117,8 @@ def solve_nonlinear(
         iterations=_shaped(outcome.iterations, batch),
         constraints=None if report is None else _report(report, batch),
         weights=weights,
+        f_z=_shaped(point.f_z, batch),
+        secants=outcome.secants,
     )
 
 
@@ -138,58 +149,6 @@ def _problem(
         information = InformationStructure.FEEDBACK
     rule = StageRule(slices=tuple(game.control_slices), information=information)
     return Problem(game=game, rule=rule, dynamics_hessian=options.dynamics_hessian)
-
-
-def _begin(
-    game: NonlinearGame,
-    x0: Tensor,
-    initial: Tensor | AffinePolicy | NonlinearSolution | Start | None,
-) -> Start:
-    if initial is None:
-        initial = x0.new_zeros(game.horizon, game.control_size)
-    if isinstance(initial, NonlinearSolution):
-        initial = initial.start()
-    if isinstance(initial, Tensor):
-        shaped("initial", initial, "... T m", T=game.horizon, m=game.control_size)
-        initial = constant_policies(initial, game.state_size)
-    if isinstance(initial, AffinePolicy):
-        initial = Start(policies=initial)
-    sizes = {"T": game.horizon, "m": game.control_size, "n": game.state_size}
-    shaped("initial.feedforward", initial.policies.feedforward, "... T m", **sizes)
-    shaped("initial.feedback", initial.policies.feedback, "... T m n", **sizes)
-    finite("initial", initial.policies.feedforward)
-    finite("initial", initial.policies.feedback)
-    return initial
-
-
-def _certify(
-    problem: Problem, outcome: Outcome, report: Constrained | None, existence: ExistenceRule
-) -> tuple[Point, Tensor, LQCertificate]:
-    """Ask stationary elements for their second-order condition, with the true Hessians."""
-    point, codes = outcome.point, outcome.codes.clone()
-    T, D, m = problem.game.horizon, len(problem.rule.slices), problem.game.control_size
-    blank = point.us.new_full((len(codes), D, T), torch.nan)
-    parts = {
-        "own_curvature": blank,
-        "curvature_scale": blank.clone(),
-        "pivot": blank[:, 0].clone(),
-        "system": point.us.new_full((len(codes), T, m, m), torch.nan),
-    }
-    index = (codes == 0).nonzero().squeeze(-1)
-    if not len(index):
-        return point, codes, LQCertificate(**parts)
-    y = None if report is None else report.multipliers.take(index)
-    xs, us = point.xs[index], point.us[index]
-    expansion = expand(problem.game, xs, us, multipliers=y)
-    slopes = run_pass(problem, expansion).slopes
-    approximation = quadratic_game(expansion, slopes, problem.rule.slices)
-    find = solve_by_costates if problem.costates else solve_by_values
-    certificate = find(approximation, problem.rule)[1]
-    fault = judge(certificate, existence, Status.NO_MINIMUM, Status.SINGULAR_SYSTEM)
-    codes[index] = fault.codes
-    for name, part in parts.items():
-        part[index] = getattr(certificate, name)
-    return point, codes, LQCertificate(**parts)
 
 
 def _report(report: Constrained, batch: torch.Size) -> ConstraintReport:

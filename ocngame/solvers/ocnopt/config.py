@@ -1,13 +1,25 @@
 """Settings of OCNOpt: one small class per alternative instead of flags."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from ocngame._checks import in_range, integer, one_of
-from ocngame.curvature import ColumnRule, Curvature, ExactColumns, KroneckerCurvature
+from ocngame._checks import in_range, one_of
+from ocngame.curvature import (
+    ColumnRule,
+    Curvature,
+    DampingMetric,
+    ExactColumns,
+    KroneckerCurvature,
+    SketchedColumns,
+)
 from ocngame.errors import InvalidInputError
-from ocngame.solvers.ocnopt.damping import DampingRule, LevenbergMarquardt
-from ocngame.solvers.ocnopt.steps import ModelStep, StepRule
+from ocngame.solvers.ocnopt.cooperation import Cooperation
+from ocngame.solvers.ocnopt.damping import DampingRule, FixedDamping, LevenbergMarquardt
+from ocngame.solvers.ocnopt.fallback import FallbackRule
+from ocngame.solvers.ocnopt.rhythm import Rhythm
+from ocngame.solvers.ocnopt.step_rule import StepRule
+from ocngame.solvers.ocnopt.steps import ModelStep
+from ocngame.solvers.ocnopt.trust_region import TrustRegionStep
 
 __all__ = ["Feedback", "OCNOptConfig", "Sweep"]
 
@@ -52,17 +64,21 @@ class OCNOptConfig:
         sweep: Source of the state deviation in the forward sweep.
         step: From directions to moves.
         damping: Rule for lambda.
-        refresh_every: Steps between factorisations of the curvature.
+        rhythm: Which steps measure curvature and which factorise it.
+        cooperation: How players of one stage move together; None if each moves by its own block.
+        fallback: Rule for the parameters that no stage covers.
         gradient_decay: Memory of the bias-corrected average of gradients (0: newest only).
     """
 
     curvature: Curvature = field(default_factory=KroneckerCurvature)
-    columns: ColumnRule = field(default_factory=ExactColumns)
+    columns: ColumnRule = field(default_factory=SketchedColumns)
     feedback: Feedback = Feedback.OFF
     sweep: Sweep = Sweep.LINEAR
-    step: StepRule = field(default_factory=ModelStep)
-    damping: DampingRule = field(default_factory=LevenbergMarquardt)
-    refresh_every: int = 1
+    step: StepRule = field(default_factory=TrustRegionStep)
+    damping: DampingRule = field(default_factory=FixedDamping)
+    cooperation: Cooperation | None = None
+    fallback: FallbackRule = field(default_factory=FallbackRule)
+    rhythm: Rhythm = field(default_factory=Rhythm)
     gradient_decay: float = 0.9
 
     def __post_init__(self) -> None:
@@ -72,22 +88,71 @@ class OCNOptConfig:
             ("columns", ColumnRule),
             ("step", StepRule),
             ("damping", DampingRule),
+            ("rhythm", Rhythm),
+            ("fallback", FallbackRule),
         ):
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise InvalidInputError(f"{name}: expected a {kind.__name__}, got {value!r}")
+        if self.cooperation is not None and not isinstance(self.cooperation, Cooperation):
+            raise InvalidInputError(
+                f"cooperation: expected a Cooperation or None, got {self.cooperation!r}"
+            )
         one_of("feedback", self.feedback, Feedback)
         one_of("sweep", self.sweep, Sweep)
         object.__setattr__(self, "feedback", Feedback(self.feedback))
         object.__setattr__(self, "sweep", Sweep(self.sweep))
-        integer("refresh_every", self.refresh_every, low=1)
         in_range("gradient_decay", self.gradient_decay, low=0.0, high=1.0, high_open=True)
 
+    @classmethod
+    def with_feedback(cls, feedback: "Feedback | str") -> "OCNOptConfig":
+        """Give the settings that belong to a kind of feedback.
+
+        Feedback reads the columns of every batch and answers the moves of earlier stages, which the
+        joint choice of lengths would undo: with it the step is the minimum of the batch's own model
+        and lambda follows the reduction ratio.
+
+        Args:
+            feedback: Reaction of stages to earlier moves.
+
+        Returns:
+            The settings.
+        """
+        one_of("feedback", feedback, Feedback)
+        kind = Feedback(feedback)
+        if kind is Feedback.OFF:
+            return cls()
+        config = cls(
+            feedback=kind,
+            columns=ExactColumns(),
+            step=ModelStep(),
+            damping=LevenbergMarquardt(),
+            rhythm=Rhythm(refresh_every=1),
+        )
+        if kind is not Feedback.EXACT:
+            return config
+        # An average of gradients leaves the span of the columns, where only lambda acts.
+        return replace(config, curvature=DampingMetric(), gradient_decay=0.0)
+
     @property
-    def needs_columns(self) -> bool:
+    def uses_columns(self) -> bool:
         """Whether any part reads the output Hessian's columns."""
         return (
             self.curvature.needs_columns
-            or self.step.needs_columns
+            or self.step.uses_columns
             or self.feedback is not Feedback.OFF
+            or self.cooperation is not None
         )
+
+    def measures(self, step: int) -> bool:
+        """Say whether a step measures columns.
+
+        Args:
+            step: Number of accepted steps before it.
+
+        Returns:
+            True where the rhythm asks for it, and at every step if feedback or the step rule needs
+            the columns of every batch.
+        """
+        always = self.step.needs_columns or self.feedback is not Feedback.OFF
+        return self.uses_columns and (always or self.rhythm.measures(step))

@@ -1,27 +1,52 @@
-"""The functional core of OCNOpt: one step from a recorded rollout to control moves."""
+"""The functional core of OCNOpt: one step from a batch's derivatives to control moves."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from ocngame.curvature import OutputHessian, State
+from ocngame.curvature import Curvature, State, rule_for
 from ocngame.errors import NonFiniteError
 from ocngame.games.live_rollout import LiveRollout
-from ocngame.games.rollout import Rollout
-from ocngame.linalg import OuterColumns
+from ocngame.games.network_control import NetworkControl
+from ocngame.linalg import Columns
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
+from ocngame.solvers.ocnopt.damping import Judge
 from ocngame.solvers.ocnopt.directions import (
     Directions,
     open_loop,
     per_sample_game,
     stacked_game,
 )
-from ocngame.solvers.ocnopt.steps import Proposal, StepLimit
+from ocngame.solvers.ocnopt.step_rule import Proposal, Situation, StepLimit
 
-__all__ = ["SolverState", "StageState", "init_state", "propose_move"]
+__all__ = [
+    "Derivatives",
+    "SolverState",
+    "StageState",
+    "gradients_of",
+    "init_state",
+    "propose_move",
+]
+
+Cooperate = Callable[[list[Tensor], list[Tensor], Sequence[Columns] | None, float], list[Tensor]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derivatives:
+    """What one batch says of the controls.
+
+    Attributes:
+        gradients: Mean gradient of every stage, shape (o, i) each.
+        columns: Columns of the output Hessian of every stage; None where they were not measured.
+        samples: One gradient column per sample and stage; None where nothing needs them.
+    """
+
+    gradients: list[Tensor]
+    columns: Sequence[Columns] | None = None
+    samples: Sequence[Columns] | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +55,7 @@ class StageState:
 
     Attributes:
         curvature: State of the curvature rule.
-        last: Last move before the learning-rate scale, shape (o, i), or None.
+        last: Last move before the learning rate, shape (o, i); None if no part needs it.
         average: Running average of gradients, shape (o, i), or None.
     """
 
@@ -48,89 +73,106 @@ class SolverState:
         step: Number of accepted steps.
         damping: lambda.
         predicted: Change of the batch loss that the last move promised, NaN without a model.
-        scale: Learning rate at which the last move was made.
+        refreshed: The step that factorised the curvature last; -1 if none has.
+        rates: Learning rate of every stage at the last move.
+        memory: What the step rule remembers.
     """
 
     stages: list[StageState] = field(default_factory=list)
     step: int = 0
     damping: float = 1.0
     predicted: float = math.nan
-    scale: float = 1.0
+    refreshed: int = -1
+    rates: Sequence[float] = ()
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def init_state(config: OCNOptConfig, rollout: Rollout) -> SolverState:
+def init_state(config: OCNOptConfig, controls: Sequence[NetworkControl]) -> SolverState:
     """Make the state before the first step.
 
     Args:
         config: Settings.
-        rollout: A recorded rollout of the network.
+        controls: The controls of the network.
 
     Returns:
         The state.
     """
     stages = [
-        StageState(config.curvature.init(control.shape, control.parameters[0].detach()))
-        for control in rollout.controls
+        StageState(_rule(config, control).init(control.shape, control.parameters[0].detach()))
+        for control in controls
     ]
     return SolverState(stages, damping=config.damping.initial)
+
+
+def gradients_of(controls: Sequence[NetworkControl]) -> list[Tensor]:
+    """Read the gradients of the controls from `.grad`; where there is none, it is zero.
+
+    Args:
+        controls: The controls of the stages.
+
+    Returns:
+        One gradient per stage, shape (o, i).
+    """
+    return [
+        control.join(
+            [torch.zeros_like(p) if p.grad is None else p.grad for p in control.parameters]
+        ).detach()
+        for control in controls
+    ]
 
 
 def propose_move(
     config: OCNOptConfig,
     state: SolverState,
-    rollout: Rollout,
-    hessian: OutputHessian | None,
-    output_gradient: Tensor,
-    generator: torch.Generator,
+    controls: Sequence[NetworkControl],
+    derivatives: Derivatives,
     limit: StepLimit,
-    decay: Callable[[list[Tensor]], list[Tensor]] | None = None,
     live: LiveRollout | None = None,
+    cooperate: Cooperate | None = None,
 ) -> tuple[SolverState, Proposal, Directions]:
     """Compute the next move; nothing is written to the network.
 
     Args:
         config: Settings.
         state: Solver state.
-        rollout: Recorded rollout of the batch.
-        hessian: Output Hessian of the loss; None if no part of the settings needs columns.
-        output_gradient: Gradient of the mean loss at the output, shape of the output.
-        generator: Source of random signs, on the CPU.
-        limit: Learning rate, and how far the loss can fall.
-        decay: Adds coupled weight decay to the mean gradients, or None.
+        controls: The controls of the network.
+        derivatives: Gradients and, where the step measures, columns of the batch.
+        limit: Learning rates, and how far the loss can fall.
         live: Replays the batch for the forward sweep; None for the linear sweep.
+        cooperate: Lets players of one stage move together, given the moves and gradients of all,
+            their columns where they were measured, and the damping; None if none do.
 
     Returns:
         The state after the move, the move, and the directions it came from.
 
     Raises:
-        NonFiniteError: if the gradient or the move is not finite.
+        NonFiniteError: if the move is not finite, as it is if the gradient is not.
     """
-    gradient_columns, columns = _backpropagate(
-        config, rollout, hessian, output_gradient, generator, live
-    )
-    samples = gradient_columns[0].count[1]
-    ones = output_gradient.new_full((1, samples), 1.0 / samples)
-    gradients = [g.combine(ones) for g in gradient_columns]
-    if not bool(torch.isfinite(torch.stack([g.sum() for g in gradients])).all()):
-        raise NonFiniteError("gradient: expected finite numbers, got NaN or infinity")
-    if decay is not None:
-        gradients = decay(gradients)
-    refresh = state.step % config.refresh_every == 0
+    gradients, columns = derivatives.gradients, derivatives.columns
+    measured = columns is not None or not config.uses_columns
+    refresh = measured and config.rhythm.refreshes(state.step, state.refreshed)
     stages, operators, averages = [], [], []
-    for i, (stage, gradient) in enumerate(zip(state.stages, gradients, strict=True)):
-        z = columns[i] if columns is not None else None
-        curvature = config.curvature.update(stage.curvature, z, gradient)
+    for i, (control, stage, gradient) in enumerate(
+        zip(controls, state.stages, gradients, strict=True)
+    ):
+        rule, curvature = _rule(config, control), stage.curvature
+        if measured or not rule.needs_columns:
+            curvature = rule.update(curvature, None if columns is None else columns[i], gradient)
         if refresh:
-            curvature = config.curvature.refresh(curvature, state.damping)
+            curvature = rule.refresh(curvature, state.damping)
         average, unbiased = _average(config, stage, gradient, state.step)
         stages.append(StageState(curvature, stage.last, average))
         averages.append(unbiased)
-        operators.append(config.curvature.operator(curvature, state.damping))
+        operators.append(rule.operator(curvature, state.damping))
     directions = open_loop(averages, operators)
+    if cooperate is not None:
+        moves = cooperate(directions.moves, averages, columns, state.damping)
+        directions = Directions(moves, directions.removed)
     candidates = [directions.moves]
     if columns is not None and config.feedback is not Feedback.OFF:
         if config.feedback is Feedback.PER_SAMPLE:
-            game = per_sample_game(gradient_columns, columns, operators)
+            assert derivatives.samples is not None  # noqa: S101 - the optimizer gives them
+            game = per_sample_game(derivatives.samples, columns, operators)
         else:
             exact = config.feedback is Feedback.EXACT
             game = stacked_game(averages, columns, operators, exact)
@@ -138,38 +180,38 @@ def propose_move(
         candidates.insert(0, directions.moves)
     last = [stage.last for stage in stages if stage.last is not None]
     proposal = config.step.propose(
-        gradients, candidates, last or None, columns, state.damping, limit
+        Situation(
+            gradients=gradients,
+            averages=averages,
+            directions=candidates,
+            last=last or None,
+            columns=columns,
+            damping=state.damping,
+            limit=limit,
+            memory=state.memory,
+        )
     )
-    if not bool(torch.isfinite(torch.stack([move.sum() for move in proposal.moves])).all()):
+    if not proposal.finite:
         raise NonFiniteError("move: expected finite numbers, got NaN or infinity")
+    keep = config.step.needs_last or config.damping.judge is Judge.NEXT_BATCH
     stages = [
-        StageState(stage.curvature, move, stage.average)
+        StageState(stage.curvature, move if keep else None, stage.average)
         for stage, move in zip(stages, proposal.moves, strict=True)
     ]
-    return SolverState(stages, state.step + 1, state.damping), proposal, directions
+    new = SolverState(
+        stages,
+        state.step + 1,
+        state.damping,
+        proposal.predicted,
+        state.step if refresh else state.refreshed,
+        limit.rates,
+        proposal.memory,
+    )
+    return new, proposal, directions
 
 
-def _backpropagate(
-    config: OCNOptConfig,
-    rollout: Rollout,
-    hessian: OutputHessian | None,
-    output_gradient: Tensor,
-    generator: torch.Generator,
-    live: LiveRollout | None,
-) -> tuple[list[OuterColumns], list[OuterColumns] | None]:
-    """Give per-sample gradients and columns of every stage from one batched backward pass."""
-    gradient = output_gradient.detach() * output_gradient.shape[0]
-    seeds = gradient.unsqueeze(0)
-    if config.needs_columns and hessian is not None:
-        output = rollout.output.detach()
-        columns = config.columns.columns(hessian, output, gradient, generator)
-        if live is not None:
-            live.attach(columns)
-        seeds = torch.cat([seeds, columns])
-    joint = rollout.backpropagate(seeds)
-    first = [OuterColumns(z.left[:1], z.right) for z in joint]
-    rest = [OuterColumns(z.left[1:], z.right) for z in joint] if len(seeds) > 1 else None
-    return first, rest
+def _rule(config: OCNOptConfig, control: NetworkControl) -> Curvature:
+    return rule_for(config.curvature, control.factored)
 
 
 def _average(
@@ -179,5 +221,5 @@ def _average(
     if beta == 0:
         return None, gradient
     old = torch.zeros_like(gradient) if stage.average is None else stage.average
-    average = beta * old + (1 - beta) * gradient
+    average = torch.lerp(old, gradient, 1 - beta)
     return average, average / (1 - beta ** (step + 1))

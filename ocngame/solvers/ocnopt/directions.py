@@ -29,7 +29,7 @@ from ocngame.bellman import (
 )
 from ocngame.curvature import CurvatureOperator
 from ocngame.games.live_rollout import LiveRollout
-from ocngame.linalg import OuterColumns, count_negative
+from ocngame.linalg import Columns, count_negative
 
 __all__ = ["Directions", "SampleSpaceGame", "open_loop", "per_sample_game", "stacked_game"]
 
@@ -73,8 +73,8 @@ class SampleSpaceGame:
     """
 
     stages: list[SampleSpaceStage]
-    gradients: Sequence[Tensor] | Sequence[OuterColumns]
-    columns: list[OuterColumns]
+    gradients: Sequence[Tensor] | Sequence[Columns]
+    columns: list[Columns]
     operators: Sequence[CurvatureOperator]
 
     def move(self, t: int, y: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class SampleSpaceGame:
             The control move, shape (o, i).
         """
         gradient, columns = self.gradients[t], self.columns[t]
-        if isinstance(gradient, OuterColumns):
+        if isinstance(gradient, Columns):
             y = y.mT / columns.count[1]
             total = gradient.combine(y[:1]) + columns.combine(y[1:])
         else:
@@ -105,8 +105,8 @@ class SampleSpaceGame:
         Returns:
             The directions.
         """
-        like = self.columns[0].left
-        per_sample = isinstance(self.gradients[0], OuterColumns)
+        like = self.columns[0].like
+        per_sample = isinstance(self.gradients[0], Columns)
         width, samples = self.columns[0].count
         batch = (samples,) if per_sample else ()
         size = width if per_sample else width * samples
@@ -147,7 +147,7 @@ class SampleSpaceGame:
 
 def stacked_game(
     gradients: Sequence[Tensor],
-    columns: Sequence[OuterColumns],
+    columns: Sequence[Columns],
     operators: Sequence[CurvatureOperator],
     exact: bool,
 ) -> SampleSpaceGame:
@@ -174,8 +174,8 @@ def stacked_game(
 
 
 def per_sample_game(
-    gradients: Sequence[OuterColumns],
-    columns: Sequence[OuterColumns],
+    gradients: Sequence[Columns],
+    columns: Sequence[Columns],
     operators: Sequence[CurvatureOperator],
 ) -> SampleSpaceGame:
     """Make B games, one per sample, that share the control curvature.
@@ -190,7 +190,7 @@ def per_sample_game(
     """
     stages = []
     for g, z, op in zip(gradients, columns, operators, strict=True):
-        bordered = OuterColumns(torch.cat([g.left, z.left]), z.right)
+        bordered = g.joined(z)
         stages.append(
             SampleSpaceStage(gram=op.inverse_gram(bordered, per_sample=True), exact=False)
         )

@@ -2,9 +2,9 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,58 +15,40 @@ from ocngame.curvature import OutputHessian, output_hessian
 from ocngame.errors import InvalidInputError, NonFiniteError
 from ocngame.games.graph import GameGraph
 from ocngame.games.live_rollout import LiveRollout
-from ocngame.games.rollout import Rollout, record_rollout
+from ocngame.games.network_control import NetworkControl
+from ocngame.games.rollout import trained_controls
+from ocngame.solvers.ocnopt import storage
+from ocngame.solvers.ocnopt.batch import Batch, BatchReader
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
-from ocngame.solvers.ocnopt.core import SolverState, StageState, init_state, propose_move
+from ocngame.solvers.ocnopt.core import (
+    Derivatives,
+    SolverState,
+    gradients_of,
+    init_state,
+    propose_move,
+)
 from ocngame.solvers.ocnopt.damping import Judge
-from ocngame.solvers.ocnopt.steps import StepLimit
+from ocngame.solvers.ocnopt.estimate import Estimate, estimate_work
+from ocngame.solvers.ocnopt.groups import Rates, make_groups
+from ocngame.solvers.ocnopt.moves import apply_moves, judged_ratio, move_others
+from ocngame.solvers.ocnopt.report import StepInfo
+from ocngame.solvers.ocnopt.step_rule import StepLimit
+from ocngame.solvers.ocnopt.team import Team
 
-__all__ = ["OCNOpt", "StepInfo"]
+__all__ = ["OCNOpt"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class StepInfo:
-    """What happened in one step.
-
-    Attributes:
-        loss: Batch loss before the step.
-        accepted: Whether the controls moved; a step with non-finite numbers is refused.
-        length: Multiple of the direction chosen by the step rule; the sum over several.
-        momentum: Multiple of the last move.
-        cap: Fraction of the move that the bound of the loss allowed.
-        damping: lambda used.
-        predicted: Change of the batch loss predicted by the model, NaN without a model.
-        ratio: Measured over predicted change, of this step on its own batch or of the last step on
-            this batch, as the damping rule asks; NaN where it was not measured.
-        removed: Number of negative curvatures removed by the backward pass.
-    """
-
-    loss: float
-    accepted: bool
-    length: float = math.nan
-    momentum: float = math.nan
-    cap: float = math.nan
-    damping: float = math.nan
-    predicted: float = math.nan
-    ratio: float = math.nan
-    removed: int = 0
-
-    def as_dict(self) -> dict[str, float]:
-        """Give all fields as numbers for a log.
-
-        Returns:
-            The fields by name.
-        """
-        return {name: float(value) for name, value in asdict(self).items()}
 
 
 class OCNOpt(torch.optim.Optimizer):
     """Optimal-control optimizer: a network is a dynamic game, a step is a Bellman recursion on it.
 
-    Needs no learning rate: the step length comes from the batch's own Gauss-Newton model. `lr`
+    Needs no learning rate: the step length comes from the Gauss-Newton model of the loss. `lr`
     scales that length, so torch's schedulers work.
+
+    Two ways to use it. `step(x, y)` or `step(closure)` makes a whole step. `backward(closure)` adds
+    a batch's gradients to `.grad` as often as wanted (to accumulate them), and after whatever is
+    done to `.grad` (clipping), `step()` moves.
     """
 
     def __init__(
@@ -76,246 +58,239 @@ class OCNOpt(torch.optim.Optimizer):
         *,
         lr: float = 1.0,
         weight_decay: float = 0.0,
+        groups: Sequence[Mapping[str, Any]] = (),
         config: OCNOptConfig | None = None,
         hessian: OutputHessian | None = None,
         seed: int = 0,
+        example_input: Tensor | None = None,
     ):
         """Build the game of a network and the optimizer that plays it.
 
         Args:
-            model: The network: Linear layers, elementwise activations, residual additions.
+            model: The network. Parameters that no stage of its game covers are listed in
+                `game.uncovered`; they move by `config.fallback`.
             loss: Mean loss of (output, target); `nn.CrossEntropyLoss()` if None.
             lr: Scale of the step; 1 is the model's own length.
-            weight_decay: Coupled weight decay, added to the gradient.
+            weight_decay: Decoupled weight decay: the part of a parameter that a step at `lr` 1
+                takes away.
+            groups: Torch's parameter groups, each with "params" and options of its own ("lr",
+                "weight_decay"); all other parameters form one more group.
             config: Settings of the method.
             hessian: Output Hessian of the loss, for losses that are not known.
             seed: Seed of the random columns.
+            example_input: Network input; tells the shapes that cooperating players need to know.
 
         Raises:
             InvalidInputError: if an argument is out of range.
-            UnsupportedModuleError: if a layer of the model is not covered.
+            UnsupportedModuleError: if the model cannot be traced or no stage has a control.
         """
         non_negative("lr", lr)
         non_negative("weight_decay", weight_decay)
         self.model = model
         self.loss = loss if loss is not None else nn.CrossEntropyLoss()
         self.config = config if config is not None else OCNOptConfig()
-        needs_hessian = self.config.needs_columns and hessian is None
-        self.hessian = output_hessian(self.loss) if needs_hessian else hessian
-        self.game = GameGraph.from_module(model, players="single")
-        self.seed = seed
-        self.generator = torch.Generator()
-        super().__init__(model.parameters(), {"lr": lr, "weight_decay": weight_decay})
+        if self.config.uses_columns and hessian is None:
+            hessian = output_hessian(self.loss)
+        self.hessian = hessian
+        plain = getattr(model, "_orig_mod", model)
+        self.game = GameGraph.from_module(plain, example_input, players="single")
+        self.generator = torch.Generator().manual_seed(seed)
+        together = self.config.cooperation
+        self.team = None if together is None else Team(together, self.game, self.generator)
+        self._others = [plain.get_parameter(name) for name in self.game.uncovered]
+        self._reader = BatchReader(
+            model=plain,
+            game=self.game,
+            hessian=hessian,
+            config=self.config,
+            generator=self.generator,
+        )
+        self._all = list(plain.parameters())
+        self._cached: tuple[list[bool], list[NetworkControl]] = ([], [])
+        self._solver: SolverState | None = None
+        self._batches: list[Batch] = []
+        self._refused = 0
+        super().__init__(make_groups(plain, groups), {"lr": lr, "weight_decay": weight_decay})
 
-    def step(self, x: Any, y: Tensor | None = None) -> StepInfo:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Make one step on a batch.
+    def backward(self, closure: Callable[[], Tensor]) -> Tensor:
+        """Run a batch and add its gradients to `.grad`; takes the place of `loss.backward()`.
+
+        The next `step()` uses what has been added. Where the step measures curvature, it is that of
+        the last batch; the losses of several add up, so divide each by their number.
+
+        Args:
+            closure: Runs the model once and returns the loss, without calling `backward`.
+
+        Returns:
+            The loss, without a graph.
+        """
+        state = self._state(self._controls())
+        self._batches.append(self._reader.read(closure, self.config.measures(state.step)))
+        return self._batches[-1].loss
+
+    def step(self, x: Any = None, y: Tensor | None = None) -> StepInfo:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Make one step.
 
         Args:
             x: Network input, or a closure that runs the model once and returns the loss without
-                calling `backward`.
-            y: Target; omitted with a closure.
+                calling `backward`; None to use what `backward` has added to `.grad`.
+            y: Target of the input.
 
         Returns:
             What happened. A step with non-finite loss, gradient or move leaves controls and solver
             state unchanged.
 
         Raises:
-            InvalidInputError: if the target is missing, or the closure has called `backward`.
+            InvalidInputError: if the target is missing, the closure has called `backward`, or there
+                is nothing to step from.
         """
-        record, measure = self._evaluators(x, y)
-        with torch.enable_grad():
-            rollout, loss = record()
-            gradient = _output_gradient(loss, rollout.output)
-        state = self._solver_state(rollout)
-        before = float(loss.detach())
-        if not math.isfinite(before):
-            return self._refuse(before, state, "loss: expected a finite number")
-        state, ratio = self._judged(state, rollout, before, measure)
-        lr = self.param_groups[0]["lr"]
-        bound = None if self.hessian is None else self.hessian.lower_bound
-        try:
-            new, proposal, directions = propose_move(
-                self.config,
-                state,
-                rollout,
-                self.hessian,
-                gradient,
-                self.generator,
-                StepLimit(lr, None if bound is None else before - bound),
-                self._decay(rollout),
-                self._live(x),
+        if x is not None:
+            self.zero_grad()
+            self._batches.clear()
+            self.backward(self._closure(x, y))
+        if not self._batches:
+            raise InvalidInputError(
+                "x: expected a batch, a closure, or a call of backward before the step, got none"
             )
-        except NonFiniteError as error:
-            return self._refuse(before, state, str(error))
-        self._move(rollout, proposal.moves, lr)
-        predicted = math.nan
-        if proposal.slope is not None and proposal.curvature is not None:
-            predicted = float(lr * proposal.slope + 0.5 * lr**2 * proposal.curvature)
-        rule, damping = self.config.damping, state.damping
-        if rule.judge is Judge.SAME_BATCH and rule.measures(state.step) and predicted < 0:
+        batches, self._batches = self._batches, []
+        return self._step(batches[-1], float(sum(batch.loss for batch in batches)), x)
+
+    def _step(self, batch: Batch, loss: float, x: Any) -> StepInfo:
+        controls = self._controls()
+        state = self._state(controls)
+        if not math.isfinite(loss):
+            return self._refuse(batch, loss, "loss: expected a finite number")
+        rates = Rates(self.param_groups)
+        rule, ratio = self.config.damping, math.nan
+        own = float(batch.loss)
+        if rule.judge is Judge.NEXT_BATCH and rule.measures(state.step - 1) and state.step > 0:
+            state, ratio = judged_ratio(self, state, controls, own, batch.measure)
+        remembered = None
+        if self.team is not None:
+            remembered = self.team.save()
+            self.team.learn(own, -ratio * state.predicted)
+        derivatives = Derivatives(
+            gradients=gradients_of(controls),
+            columns=batch.columns,
+            samples=batch.samples,
+        )
+        bound = None if self.hessian is None else self.hessian.lower_bound
+        limit = StepLimit(rates=rates.of_controls(controls), loss=loss, bound=bound)
+        try:
             with torch.no_grad():
-                ratio = (float(measure()) - before) / predicted
+                new, proposal, directions = propose_move(
+                    self.config,
+                    state,
+                    controls,
+                    derivatives,
+                    limit,
+                    self._live(x, batch),
+                    None if self.team is None else partial(self.team.move, controls),
+                )
+                others = move_others(self, self._others, rates)
+        except NonFiniteError as error:
+            if self.team is not None and remembered is not None:
+                self.team.load(remembered)
+            return self._refuse(batch, loss, str(error))
+        apply_moves(controls, proposal.moves, rates)
+        predicted = proposal.predicted + others
+        damping = state.damping
+        if rule.judge is Judge.SAME_BATCH and rule.measures(state.step) and predicted < 0:
+            ratio = (float(batch.measure()) - own) / predicted
             damping = rule.adjusted(damping, ratio)
-        self._store(rollout, SolverState(new.stages, new.step, damping, predicted, lr))
+        self._solver = replace(new, predicted=predicted, damping=damping)
         return StepInfo(
-            loss=before,
+            loss=loss,
             accepted=True,
-            length=float(proposal.length),
-            cap=float(proposal.cap),
-            momentum=float(proposal.momentum),
+            measured=batch.columns is not None,
+            length=proposal.length,
+            cap=proposal.cap,
+            momentum=proposal.momentum,
             damping=state.damping,
             predicted=predicted,
             ratio=ratio,
             removed=int(directions.removed) if directions.removed is not None else 0,
+            refused=self._refused,
         )
 
-    def _judged(
-        self,
-        state: SolverState,
-        rollout: Rollout,
-        loss: float,
-        measure: Callable[[], Tensor],
-    ) -> tuple[SolverState, float]:
-        """Judge the last move on this batch, if the damping rule asks for it."""
-        rule = self.config.damping
-        due = rule.judge is Judge.NEXT_BATCH and state.step > 0 and rule.measures(state.step - 1)
-        if not due or not state.predicted < 0:
-            return state, math.nan
-        back = [
-            parameter.detach() - state.scale * part
-            for control, stage in zip(rollout.controls, state.stages, strict=True)
-            if stage.last is not None
-            for parameter, part in zip(control.parameters, control.split(stage.last), strict=True)
-        ]
-        with _replaced([p for c in rollout.controls for p in c.parameters], back), torch.no_grad():
-            ratio = (loss - float(measure())) / state.predicted
-        return replace(state, damping=rule.adjusted(state.damping, ratio)), ratio
-
-    def _evaluators(
-        self, x: Any, y: Tensor | None
-    ) -> tuple[Callable[[], tuple[Rollout, Tensor]], Callable[[], Tensor]]:
-        """Give one function that records a rollout with its loss, and one for the loss alone."""
-        stages = self.game.control_stages
-        if callable(x) and not isinstance(x, Tensor):
+    def _closure(self, x: Any, y: Tensor | None) -> Callable[[], Tensor]:
+        if not isinstance(x, Tensor) and callable(x):
             closure: Any = x
-            return lambda: _record_closure(self.model, stages, closure), closure
+            return closure
         if y is None:
             raise InvalidInputError("y: expected a target, got None")
+        return lambda: self.loss(self.model(x), y)
 
-        def record() -> tuple[Rollout, Tensor]:
-            rollout = record_rollout(self.model, stages, lambda: self.model(x))
-            return rollout, self.loss(rollout.output, y)
+    def estimate(self, x: Any, y: Tensor | None = None) -> Estimate:
+        """Tell what training takes, before it starts.
 
-        return record, lambda: self.loss(self.model(x), y)
+        Args:
+            x: Network input, or a closure that runs the model once and returns the loss.
+            y: Target of the input.
 
-    def _live(self, x: Any) -> LiveRollout | None:
+        Returns:
+            Bytes of state and work of a step; nothing is changed.
+        """
+        controls = self._controls()
+        state = init_state(self.config, controls)
+        closure = self._closure(x, y)
+        uncovered = self.game.uncovered
+        return estimate_work(self._reader, state, controls, self._others, closure, uncovered)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give all that a later run needs to go on bitwise as this one would.
+
+        Returns:
+            Plain containers of tensors and numbers.
+        """
+        if self._solver is not None:
+            storage.save(self, self._controls(), self._solver)
+        return super().state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave.
+
+        Args:
+            state_dict: The state; tensors may be on another device.
+        """
+        super().load_state_dict(state_dict)
+        self._solver = None
+        self._batches.clear()
+
+    def _controls(self) -> list[NetworkControl]:
+        trained = [parameter.requires_grad for parameter in self._all]
+        if trained != self._cached[0]:
+            controls = trained_controls(self.game.program, self.game.control_stages)
+            if not controls:
+                raise InvalidInputError(
+                    "model: expected a parameter of a stage to train, got all of them frozen"
+                )
+            if self._cached[0]:
+                _log.info("the trained parameters have changed; the solver starts anew")
+                self._solver = init_state(self.config, controls)
+            self._cached = (trained, controls)
+        return self._cached[1]
+
+    def _state(self, controls: Sequence[NetworkControl]) -> SolverState:
+        if self._solver is None:
+            self._solver = storage.load(self, controls)
+        return self._solver
+
+    def _live(self, x: Any, batch: Batch) -> LiveRollout | None:
         if self.config.sweep is not Sweep.ROLLOUT or self.config.feedback is Feedback.OFF:
             return None
         if not isinstance(x, Tensor):
             raise InvalidInputError(
                 "x: expected the network input for a rollout sweep, got a closure"
             )
-        return LiveRollout(self.game, x)
+        live = LiveRollout(self.game, x, batch.start)
+        assert batch.seeds is not None  # noqa: S101 - feedback measures every step
+        live.attach(batch.seeds)
+        return live
 
-    def _solver_state(self, rollout: Rollout) -> SolverState:
-        solver = self.state.get("solver")  # pyright: ignore[reportArgumentType]
-        if solver is None:
-            self.generator.manual_seed(self.seed)
-            return init_state(self.config, rollout)
-        self.generator.set_state(solver["generator"])
-        stages = [_stage_state(self.state[c.parameters[0]]) for c in rollout.controls]
-        return SolverState(
-            stages, solver["step"], solver["damping"], solver["predicted"], solver["scale"]
-        )
-
-    def _store(self, rollout: Rollout, state: SolverState) -> None:
-        for control, stage in zip(rollout.controls, state.stages, strict=True):
-            entry: dict[str, Tensor | None] = {
-                f"curvature_{name}": value for name, value in stage.curvature.items()
-            }
-            entry["last"] = stage.last
-            if stage.average is not None:
-                entry["average"] = stage.average
-            self.state[control.parameters[0]] = entry
-        self.state["solver"] = {  # pyright: ignore[reportArgumentType]
-            "step": state.step,
-            "damping": state.damping,
-            "predicted": state.predicted,
-            "scale": state.scale,
-            "generator": self.generator.get_state(),
-        }
-
-    def _decay(self, rollout: Rollout) -> Callable[[list[Tensor]], list[Tensor]] | None:
-        rate = self.param_groups[0]["weight_decay"]
-        if rate == 0:
-            return None
-
-        def decay(gradients: list[Tensor]) -> list[Tensor]:
-            return [
-                g + rate * control.join([p.detach() for p in control.parameters])
-                for g, control in zip(gradients, rollout.controls, strict=True)
-            ]
-
-        return decay
-
-    @torch.no_grad()
-    def _move(self, rollout: Rollout, moves: Iterable[Tensor], lr: float) -> None:
-        for control, move in zip(rollout.controls, moves, strict=True):
-            for parameter, part in zip(control.parameters, control.split(move), strict=True):
-                parameter.add_(part, alpha=lr)
-
-    def _refuse(self, loss: float, state: SolverState, what: str) -> StepInfo:
+    def _refuse(self, batch: Batch, loss: float, what: str) -> StepInfo:
+        state = self._state(self._controls())
+        self._refused += 1
+        self.generator.set_state(batch.signs)
         _log.warning("step refused (%s); controls and state are unchanged", what)
-        return StepInfo(loss=loss, accepted=False, damping=state.damping)
-
-
-def _output_gradient(loss: Tensor, output: Tensor) -> Tensor:
-    try:
-        return torch.autograd.grad(loss, output, retain_graph=True)[0]
-    except RuntimeError as error:
-        if "second time" not in str(error):
-            raise
-        raise InvalidInputError(
-            "closure: expected the loss with its graph, got one on which backward has been called"
-        ) from error
-
-
-@contextmanager
-def _replaced(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> Iterator[None]:
-    """Let parameters have other values for a while; what autograd has saved of them stays."""
-    kept = [parameter.data for parameter in parameters]
-    try:
-        for parameter, value in zip(parameters, values, strict=True):
-            parameter.data = value
-        yield
-    finally:
-        for parameter, value in zip(parameters, kept, strict=True):
-            parameter.data = value
-
-
-def _stage_state(entry: dict[str, Any]) -> StageState:
-    prefix = "curvature_"
-    curvature = {k.removeprefix(prefix): v for k, v in entry.items() if k.startswith(prefix)}
-    return StageState(curvature, entry["last"], entry.get("average"))
-
-
-def _record_closure(model: nn.Module, stages: Any, closure: Callable[[], Tensor]) -> Any:
-    outputs: list[Tensor] = []
-
-    def hook(_module: nn.Module, _args: object, output: Tensor) -> None:
-        outputs.append(output)
-
-    handle = model.register_forward_hook(hook)
-    losses: list[Tensor] = []
-
-    def forward() -> Tensor:
-        losses.append(closure())
-        if len(outputs) != 1:
-            raise InvalidInputError(f"closure: expected one call of the model, got {len(outputs)}")
-        return outputs[0]
-
-    try:
-        rollout = record_rollout(model, stages, forward)
-    finally:
-        handle.remove()
-    return rollout, losses[0]
+        return StepInfo(loss=loss, accepted=False, damping=state.damping, refused=self._refused)

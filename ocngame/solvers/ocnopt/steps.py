@@ -1,4 +1,4 @@
-r"""Step rules: from directions to moves.
+r"""Steps that look at one batch only: heavy ball, and the minimum of the batch's own model.
 
 `FixedStep`: heavy ball, `v <- momentum v + d`, move `lr v` (torch.optim.SGD's convention).
 
@@ -20,78 +20,16 @@ therefore cut where the promise, half the slope at the minimiser, exceeds the ro
 `lr |p' move| / 2 <= loss - bound`. On a quadratic with its minimum at the bound this never binds.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ocngame._checks import in_range
-from ocngame.linalg import OuterColumns
+from ocngame.solvers.ocnopt.step_rule import Proposal, Situation, StepLimit, StepRule
 
-__all__ = ["FixedStep", "ModelStep", "Proposal", "StepLimit", "StepRule"]
-
-
-@dataclass(frozen=True)
-class StepLimit:
-    """What bounds a step.
-
-    Attributes:
-        lr: Learning rate that will scale the move.
-        room: Batch loss minus its lower bound; None if no bound is known.
-    """
-
-    lr: float
-    room: float | None
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A move of all stages with what the model predicts of it.
-
-    Attributes:
-        moves: Control moves before the learning-rate scale, shape (o, i) each.
-        length: Sum of alpha, the multiples of the directions (a scalar tensor).
-        momentum: mu, the multiple of the last move (a scalar tensor).
-        slope: First-order change of the loss along the move, or None without a model.
-        curvature: Second-order term of the damped model along the move, or None.
-        cap: Fraction of the move that the bound of the loss allowed.
-    """
-
-    moves: list[Tensor]
-    length: Tensor
-    momentum: Tensor
-    slope: Tensor | None = None
-    curvature: Tensor | None = None
-    cap: float = 1.0
-
-
-class StepRule(ABC):
-    """Turns directions into moves."""
-
-    needs_columns: bool = False
-
-    @abstractmethod
-    def propose(
-        self,
-        gradients: Sequence[Tensor],
-        directions: Sequence[Sequence[Tensor]],
-        last: Sequence[Tensor] | None,
-        columns: Sequence[OuterColumns] | None,
-        damping: float,
-        limit: StepLimit,
-    ) -> Proposal:
-        """Give the move.
-
-        Args:
-            gradients: Mean gradients p of the stages.
-            directions: Directions d, each over all stages; the preferred one first.
-            last: Last moves v (before the learning-rate scale), None at the first step.
-            columns: The batch's per-sample columns; needed by rules with a model.
-            damping: lambda.
-            limit: Learning rate, and how far the loss can fall.
-        """
+__all__ = ["FixedStep", "ModelStep"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,27 +40,20 @@ class FixedStep(StepRule):
         momentum: Multiple of the last move, in [0, 1).
     """
 
+    needs_last: ClassVar[bool] = True
+
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
         in_range("momentum", self.momentum, low=0.0, high=1.0, high_open=True)
 
-    def propose(
-        self,
-        gradients: Sequence[Tensor],
-        directions: Sequence[Sequence[Tensor]],
-        last: Sequence[Tensor] | None,
-        columns: Sequence[OuterColumns] | None,
-        damping: float,
-        limit: StepLimit,
-    ) -> Proposal:
+    def propose(self, situation: Situation) -> Proposal:
         """Give `momentum v + d`."""
-        like = gradients[0]
-        moves = list(directions[0])
-        if last is not None and self.momentum > 0:
-            moves = [self.momentum * v + d for v, d in zip(last, moves, strict=True)]
-        return Proposal(moves, like.new_ones(()), like.new_tensor(self.momentum))
+        moves = list(situation.directions[0])
+        if situation.last is not None and self.momentum > 0:
+            moves = [self.momentum * v + d for v, d in zip(situation.last, moves, strict=True)]
+        return Proposal(moves=moves, length=1.0, momentum=self.momentum, finite=_finite(moves))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +64,9 @@ class ModelStep(StepRule):
         momentum_limit: Largest |mu|.
     """
 
-    needs_columns = True
+    needs_columns: ClassVar[bool] = True
+    uses_columns: ClassVar[bool] = True
+    needs_last: ClassVar[bool] = True
 
     momentum_limit: float = 0.95
 
@@ -141,17 +74,11 @@ class ModelStep(StepRule):
         """Validate the settings."""
         in_range("momentum_limit", self.momentum_limit, low=0.0, high=1.0)
 
-    def propose(
-        self,
-        gradients: Sequence[Tensor],
-        directions: Sequence[Sequence[Tensor]],
-        last: Sequence[Tensor] | None,
-        columns: Sequence[OuterColumns] | None,
-        damping: float,
-        limit: StepLimit,
-    ) -> Proposal:
+    def propose(self, situation: Situation) -> Proposal:
         """Minimise the model over the span of directions and last move."""
+        columns, last = situation.columns, situation.last
         assert columns is not None  # noqa: S101 - guaranteed by needs_columns
+        gradients, directions = situation.gradients, situation.directions
         basis = [*directions] if last is None else [*directions, last]
         stacks = [torch.stack(parts) for parts in zip(*basis, strict=True)]
         flat = torch.cat([stack.flatten(1) for stack in stacks], dim=1)
@@ -162,26 +89,30 @@ class ModelStep(StepRule):
                 for moves in basis
             ]
         ).flatten(1)
-        model = images @ images.mT / columns[0].count[1] + damping * (flat @ flat.mT)
+        model = images @ images.mT / columns[0].count[1] + situation.damping * (flat @ flat.mT)
         model = model.double()
         weights = _minimiser(model, slope)
         if last is not None and abs(float(weights[-1])) > self.momentum_limit:
             mu = weights[-1].clamp(-self.momentum_limit, self.momentum_limit)
             alpha = _minimiser(model[:-1, :-1], slope[:-1] + mu * model[:-1, -1])
             weights = torch.cat([alpha, mu.unsqueeze(0)])
-        cap = _cap(float(slope @ weights), limit)
+        cap = _cap(float(slope @ weights), situation.limit)
         weights = cap * weights
         factors = weights.to(gradients[0].dtype)
         moves = [torch.tensordot(factors, stack, dims=1) for stack in stacks]
-        momentum = weights[-1] if last is not None else weights.new_zeros(())
+        lr = max(situation.limit.rates)
         return Proposal(
-            moves,
-            weights[: len(directions)].sum(),
-            momentum,
-            slope @ weights,
-            weights @ model @ weights,
-            cap,
+            moves=moves,
+            length=float(weights[: len(directions)].sum()),
+            momentum=float(weights[-1]) if last is not None else 0.0,
+            predicted=float(lr * (slope @ weights) + 0.5 * lr**2 * (weights @ model @ weights)),
+            cap=cap,
+            finite=_finite(moves),
         )
+
+
+def _finite(moves: list[Tensor]) -> bool:
+    return bool(torch.isfinite(torch.stack([move.sum() for move in moves])).all())
 
 
 def _minimiser(model: Tensor, slope: Tensor) -> Tensor:
@@ -195,7 +126,7 @@ def _minimiser(model: Tensor, slope: Tensor) -> Tensor:
 
 def _cap(slope: float, limit: StepLimit) -> float:
     """Give the fraction of a move whose promise stays within the room."""
-    promise = 0.5 * limit.lr * abs(slope)
+    promise = 0.5 * max(limit.rates) * abs(slope)
     if limit.room is None or promise <= limit.room:
         return 1.0
     return max(limit.room, 0.0) / promise

@@ -72,7 +72,7 @@ def test_singular_system_is_named_and_is_not_negative_curvature():
     assert status(coupled(1.0), "feedback") is Status.SINGULAR_SYSTEM
     assert status(coupled(1.0), "open_loop") is Status.SINGULAR_BOUNDARY
     assert status(coupled(1.0), "own_block") is Status.SOLVED
-    assert status(coupled(-1.0), "cooperative") is Status.OWN_CURVATURE
+    assert status(coupled(-1.0), "cooperative") is Status.COALITION_CURVATURE
 
 
 def test_condition_number_is_reported():

@@ -105,6 +105,44 @@ def test_attenuation_below_its_threshold_has_no_stationary_saddle():
     assert bool(torch.isnan(found.feedback).all())
 
 
+def slow_game(seed: int, horizon: int = 1, dtype: torch.dtype = torch.float64) -> LQGame:
+    """A state that turns for hundreds of stages, and little to hold it with."""
+    generator = torch.Generator().manual_seed(seed)
+    turn, _ = torch.linalg.qr(normal(generator, 6, 6))
+    B = [0.05 * normal(generator, 6, 2) for _ in range(2)]
+    Q = [definite(generator, 6, 6, scale=6e-3) for _ in range(2)]
+    pieces = [0.995 * turn, *B, *Q, torch.eye(2, dtype=torch.float64)]
+    A, b, d, q, p, R = (piece.to(dtype) for piece in pieces)
+    return LQGame.time_invariant(A, [b, d], [q, p], [R, R], horizon=horizon)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_loop_that_forgets_slowly_is_reached_in_few_stages(seed):
+    found = solve_stationary(slow_game(seed))
+    assert float(found.spectral_radius) > 0.985
+    assert float(found.residual) < 1e-13
+    assert int(found.stages) < 100
+    finite = og.solve(slow_game(seed, horizon=1200))
+    torch.testing.assert_close(finite.policies.feedback[0], found.feedback, rtol=1e-5, atol=1e-7)
+
+
+def test_the_default_tolerance_is_reached_in_float32():
+    found = solve_stationary(slow_game(0, dtype=torch.float32))
+    exact = solve_stationary(slow_game(0))
+    assert float(found.residual) < 1e-5
+    torch.testing.assert_close(found.feedback.double(), exact.feedback, rtol=1e-3, atol=1e-4)
+
+
+def test_without_a_smaller_residual_the_recursion_ends():
+    """A tolerance below rounding is not reached, and not waited for 10,000 stages."""
+    found = solve_stationary(
+        stationary_game(0), rule=StationaryRule(tolerance=1e-300), raise_on_failure=False
+    )
+    assert found.solved or found.status is Status.NOT_CONVERGED
+    assert int(found.stages) < 1000
+    assert float(found.residual) < 1e-13
+
+
 def test_failures_are_told_apart():
     still = LQGame.time_invariant(2 * ONE, [ONE], [0 * ONE], [ONE], horizon=1)
     assert solve_stationary(still, raise_on_failure=False).status is Status.UNSTABLE

@@ -6,6 +6,7 @@ from nonlinear_games import START, duel, swing
 
 import ocngame as og
 from ocngame.errors import ConvergenceError, InvalidInputError, UnknownNameError
+from ocngame.games.zoo import point_mass
 from ocngame.solvers.lq import Status
 from ocngame.solvers.nonlinear import AugmentedLagrangian, IterationOptions
 
@@ -33,8 +34,31 @@ def test_non_finite_dynamics_are_named_and_leave_the_others_alone(information):
 def test_nan_is_never_converged(information):
     game = duel(running_costs=[lambda x, u, t: u[0] ** 2 + (x[0] - 9).sqrt()] * 2)
     found = og.solve(game, information=information, x0=START, raise_on_failure=False)
-    assert found.status is Status.NON_FINITE
+    assert found.status is Status.NOT_DEFINED
     assert not bool(found.solved)
+
+
+def test_a_coalition_of_opponents_has_nothing_to_minimise():
+    ready = point_mass(5)
+    with pytest.raises(
+        ConvergenceError, match="weighted sum of the players' costs has no positive"
+    ):
+        og.solve(ready.game, information="cooperative", x0=ready.x0)
+
+
+@pytest.mark.parametrize("information", INFORMATION)
+@pytest.mark.parametrize("own", [lambda u: -5 * u**2, lambda u: u, lambda u: 0 * u])
+def test_costs_without_curvature_are_named_as_such(information, own):
+    game = duel(
+        3,
+        dynamics=lambda x, u, t: x + u[1:],
+        running_costs=[lambda x, u, t: own(u[0]), lambda x, u, t: u[1] ** 2],
+    )
+    found = og.solve(game, information=information, x0=START, raise_on_failure=False)
+    expected = Status.OWN_CURVATURE
+    if information == "cooperative":
+        expected = Status.COALITION_CURVATURE
+    assert found.status is expected
 
 
 @pytest.mark.parametrize("information", INFORMATION)

@@ -1,0 +1,104 @@
+"""Parameter groups: which learning rate and weight decay belong to which parameter."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from ocngame._checks import non_negative
+from ocngame.errors import InvalidInputError
+from ocngame.games.network_control import NetworkControl
+
+__all__ = ["Rates", "make_groups"]
+
+
+def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Complete parameter groups by one of all parameters that none of them names.
+
+    Args:
+        model: The network.
+        groups: Groups as torch takes them: "params" and options.
+
+    Returns:
+        The groups, without empty ones.
+
+    Raises:
+        InvalidInputError: if a group lacks "params" or has an unknown option.
+    """
+    made: list[dict[str, Any]] = []
+    for group in groups:
+        if "params" not in group:
+            raise InvalidInputError(f"groups: expected 'params' in a group, got {sorted(group)}")
+        unknown = sorted(set(group) - {"params", "lr", "weight_decay", "name"})
+        if unknown:
+            raise InvalidInputError(
+                f"groups: expected the options 'lr' and 'weight_decay', got {unknown}"
+            )
+        for option in {"lr", "weight_decay"} & set(group):
+            non_negative(f"groups.{option}", group[option])
+        params = group["params"]
+        made.append(
+            {**group, "params": [params] if isinstance(params, nn.Parameter) else [*params]}
+        )
+    taken = {id(parameter) for group in made for parameter in group["params"]}
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in taken]
+    return [*made, {"params": rest}] if rest else made
+
+
+class Rates:
+    """The options of every parameter."""
+
+    def __init__(self, groups: Sequence[Mapping[str, Any]]):
+        """Read the groups of an optimizer as they are now.
+
+        Args:
+            groups: Its `param_groups`.
+        """
+        self._group = {id(parameter): group for group in groups for parameter in group["params"]}
+
+    def lr(self, parameter: nn.Parameter) -> float:
+        """Give the learning rate of a parameter.
+
+        Args:
+            parameter: A parameter of the model.
+
+        Returns:
+            Its rate; 0 if it belongs to no group.
+        """
+        group = self._group.get(id(parameter))
+        return 0.0 if group is None else float(group["lr"])
+
+    def decay(self, parameter: nn.Parameter) -> float:
+        """Give the part of a parameter that one step takes away.
+
+        Args:
+            parameter: A parameter of the model.
+
+        Returns:
+            Learning rate times weight decay.
+        """
+        group = self._group.get(id(parameter))
+        return 0.0 if group is None else float(group["lr"]) * float(group["weight_decay"])
+
+    def of_controls(self, controls: Sequence[NetworkControl]) -> list[float]:
+        """Give one learning rate per stage.
+
+        Args:
+            controls: The controls of the stages.
+
+        Returns:
+            Their rates.
+
+        Raises:
+            InvalidInputError: if the parameters of one layer have different rates.
+        """
+        found = []
+        for control in controls:
+            rates = {self.lr(parameter) for parameter in control.parameters}
+            if len(rates) > 1:
+                raise InvalidInputError(
+                    f"groups: expected one learning rate for the parameters of {control.stage!r}, "
+                    f"got {sorted(rates)}"
+                )
+            found.append(rates.pop())
+        return found

@@ -1,0 +1,119 @@
+"""Carry moves out on a network, take them back for a judgement, and move what no stage covers."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ocngame.errors import NonFiniteError
+from ocngame.games.network_control import NetworkControl
+from ocngame.solvers.ocnopt.core import SolverState
+from ocngame.solvers.ocnopt.groups import Rates
+
+__all__ = ["apply_moves", "judged_ratio", "move_others"]
+
+
+@torch.no_grad()
+def apply_moves(controls: Sequence[NetworkControl], moves: Sequence[Tensor], rates: Rates) -> None:
+    """Move the controls, after their decoupled weight decay.
+
+    Args:
+        controls: The controls of the stages.
+        moves: Moves before the learning rates, shape (o, i) each.
+        rates: Learning rates and weight decays.
+    """
+    for control, move in zip(controls, moves, strict=True):
+        for parameter, part in zip(control.parameters, control.split(move), strict=True):
+            decay = rates.decay(parameter)
+            if decay:
+                parameter.mul_(1.0 - decay)
+            parameter.add_(part, alpha=rates.lr(parameter))
+
+
+@torch.no_grad()
+def move_others(optimizer: Any, parameters: Sequence[nn.Parameter], rates: Rates) -> float:
+    """Move the parameters that no stage covers, by the fallback rule.
+
+    Args:
+        optimizer: The optimizer; its state of these parameters is advanced.
+        parameters: The parameters, gradients in `.grad`.
+        rates: Learning rates and weight decays.
+
+    Returns:
+        The first-order change of the loss.
+
+    Raises:
+        NonFiniteError: if a gradient is not finite; nothing has moved then.
+    """
+    trained = [p for p in parameters if p.requires_grad and p.grad is not None]
+    if not trained:
+        return 0.0
+    gradients = [p.grad for p in trained if p.grad is not None]
+    if not bool(torch.isfinite(torch.stack([g.sum() for g in gradients])).all()):
+        raise NonFiniteError("gradient: expected finite numbers, got NaN or infinity")
+    slope = 0.0
+    for parameter, gradient in zip(trained, gradients, strict=True):
+        state = optimizer.config.fallback.advance(optimizer.state[parameter], gradient)
+        state["last"] = rates.lr(parameter) * state["last"]
+        optimizer.state[parameter] = state
+        slope += float((gradient * state["last"]).sum())
+        decay = rates.decay(parameter)
+        if decay:
+            parameter.mul_(1.0 - decay)
+        parameter.add_(state["last"])
+    return slope
+
+
+def judged_ratio(
+    optimizer: Any,
+    state: SolverState,
+    controls: Sequence[NetworkControl],
+    loss: float,
+    measure: Callable[[], Tensor],
+) -> tuple[SolverState, float]:
+    """Judge the last move on a new batch by taking it back for one forward pass.
+
+    Args:
+        optimizer: The optimizer.
+        state: Solver state.
+        controls: The controls of the stages.
+        loss: Loss of the new batch after the last move.
+        measure: Gives the loss of the new batch.
+
+    Returns:
+        The state with the damping adjusted, and the reduction ratio; NaN if nothing was promised.
+    """
+    if not state.predicted < 0:
+        return state, math.nan
+    moved, back = [], []
+    for control, stage, rate in zip(controls, state.stages, state.rates, strict=True):
+        if stage.last is None:
+            continue
+        for parameter, part in zip(control.parameters, control.split(stage.last), strict=True):
+            moved.append(parameter)
+            back.append(parameter.detach() - rate * part)
+    for parameter, entry in optimizer.state.items():
+        if isinstance(parameter, nn.Parameter) and "square" in entry and "mean" in entry:
+            moved.append(parameter)
+            back.append(parameter.detach() - entry["last"])
+    with _replaced(moved, back):
+        ratio = (loss - float(measure())) / state.predicted
+    adjusted = optimizer.config.damping.adjusted(state.damping, ratio)
+    return replace(state, damping=adjusted), ratio
+
+
+@contextmanager
+def _replaced(parameters: Sequence[nn.Parameter], values: Sequence[Tensor]) -> Iterator[None]:
+    """Let parameters have other values for a while; what autograd has saved of them stays."""
+    kept = [parameter.data for parameter in parameters]
+    try:
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.data = value
+        yield
+    finally:
+        for parameter, value in zip(parameters, kept, strict=True):
+            parameter.data = value

@@ -1,0 +1,171 @@
+r"""The step of the trust region: stages choose their lengths jointly, the loss bounds them.
+
+Each stage t has the direction `d_t = -M_t^{-1} m_t` (m the averaged gradient), of natural length
+`n_t = sqrt(-m_t' d_t)`. The stages are players with one cost, and each chooses one number, the
+multiple `b_t` of its normalised direction `d_t / n_t`. In the Gauss-Newton model of the loss their
+stage game is
+
+    min_b  -n' b + 1/2 b' (H + r mean(diag H) I) b,
+    H_ts = (1/B) sum_{c,k} (z_tck' d_t) (z_sck' d_s) / (n_t n_s)
+
+with k columns z_tck for each sample c: the entries off the diagonal of H are what the stages' moves
+do to each other, which no block-diagonal curvature sees. The cooperative solution is one linear
+system of the size of the number of stages. H is averaged over the steps that measure it; between
+them it keeps its last value, so that the batch at hand does not decide alone how far the controls
+move (a batch whose outputs are saturated has almost no curvature, and would let the others down).
+
+A step may use a part of what the loss has left to give. With `q = b' H b`, the change of the
+outputs in the metric of the loss, `w = n' b`, the first-order promise, and `room = loss - bound`,
+
+    length = min(1, sqrt(2 kappa s room / q), rho sqrt(s) room / w).
+
+The radius falls with the loss: at constant radius (as in natural-gradient methods with a bound on
+the divergence) steps are too long once the loss is small, because the Gauss-Newton metric of a
+classifier vanishes with its loss. Where no bound of the loss is known, the room is half the promise
+of the uncut step. A learning rate below one scales the room, one above one does not raise it;
+stages with a smaller rate than others have their lengths scaled by the ratio.
+
+The radius adapts by `s`: after a step along v that promised w, the gradient p of the next batch
+tells, without another pass, how much slope was left, `sigma = -p' v / w`. It is near one while
+steps are short, near zero where noise or overshooting leave nothing on the table. Its running mean
+is held above an aim: `s <- s exp(pace clamp((sigma - aim) / aim, -1, 1))`, within bounds.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ocngame._checks import in_range, positive
+from ocngame.solvers.ocnopt.step_rule import Proposal, Situation, StepRule
+
+__all__ = ["TrustRegionStep"]
+
+_TINY = torch.finfo(torch.float32).tiny
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustRegionStep(StepRule):
+    """Coupled lengths of the stages within a trust region relative to the loss.
+
+    Attributes:
+        fraction: kappa, the part of the room that the second-order term may use, in (0, 1].
+        promise: rho, the part of the room that the first-order term may promise, in (0, 1].
+        ridge: r, how strongly the stages' lengths are kept alike.
+        memory: Memory of H, of the loss and of sigma, in [0, 1).
+        aim: The mean of sigma that the radius is adapted to, in (0, 1).
+        pace: Largest change of log s in one step; 0 for a radius that does not adapt.
+        least: Least s.
+        most: Largest s.
+    """
+
+    uses_columns: ClassVar[bool] = True
+    needs_last: ClassVar[bool] = True
+
+    fraction: float = 0.02
+    promise: float = 0.4
+    ridge: float = 1.0
+    memory: float = 0.8
+    aim: float = 0.05
+    pace: float = 0.12
+    least: float = 0.1
+    most: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        in_range("fraction", self.fraction, low=0.0, high=1.0, low_open=True)
+        in_range("promise", self.promise, low=0.0, high=1.0, low_open=True)
+        positive("ridge", self.ridge)
+        in_range("memory", self.memory, low=0.0, high=1.0, high_open=True)
+        in_range("aim", self.aim, low=0.0, high=1.0, low_open=True, high_open=True)
+        in_range("pace", self.pace, low=0.0, high=1.0)
+        in_range("least", self.least, low=0.0, high=1.0, low_open=True)
+        in_range("most", self.most, low=1.0, high=math.inf)
+
+    def propose(self, situation: Situation) -> Proposal:
+        """Give the moves of the stages."""
+        directions, limit = situation.directions[0], situation.limit
+        slopes = _inner(situation.averages, directions)
+        natural = (-slopes).clamp_min(0).sqrt()
+        scale = 1.0 / natural.clamp_min(_TINY**0.5)
+        memory = self._advanced(situation, scale)
+        model = memory["model"]
+        highest = max(limit.rates)
+        shares = natural.new_tensor(limit.rates) / highest if highest > 0 else 0.0 * natural
+        ridge = self.ridge * model.diagonal().mean().clamp_min(_TINY)
+        eye = torch.eye(len(natural), dtype=natural.dtype, device=natural.device)
+        lengths = torch.linalg.solve(model + ridge * eye, natural)
+        weights = lengths * scale / max(highest, _TINY)
+        lengths = shares * lengths
+        *multiples, used, promise, loss, radius, slope = torch.stack(
+            [
+                *weights,
+                lengths @ model @ lengths,
+                natural @ lengths,
+                memory["loss"],
+                memory["radius"],
+                slopes.sum(),
+            ]
+        ).tolist()
+        cap = self._cap(situation, min(loss, limit.loss), promise, used, radius)
+        memory["promised"] = natural.new_tensor(cap * promise)
+        return Proposal(
+            moves=[multiple * cap * d for multiple, d in zip(multiples, directions, strict=True)],
+            length=highest * cap * sum(multiples) / len(multiples),
+            predicted=-cap * promise + 0.5 * cap**2 * used,
+            cap=cap,
+            finite=all(math.isfinite(number) for number in (used, promise, slope)),
+            memory=memory,
+        )
+
+    def _advanced(self, situation: Situation, scale: Tensor) -> dict[str, Tensor]:
+        """Advance the averages of H, of the loss and of sigma, and the radius s."""
+        memory = dict(situation.memory)
+        loss = scale.new_tensor(situation.limit.loss)
+        memory["loss"] = memory["loss"].lerp(loss, 1 - self.memory) if memory else loss
+        if "promised" in memory and situation.last is not None:
+            left = -_inner(situation.gradients, situation.last) @ scale.new_tensor(
+                situation.limit.rates
+            )
+            sigma = (left / memory["promised"].clamp_min(_TINY)).clamp(-1.0, 1.0)
+            sigma = memory["sigma"].lerp(sigma, 1 - self.memory) if "sigma" in memory else sigma
+            change = ((sigma - self.aim) / self.aim).clamp(-1.0, 1.0)
+            radius = memory["radius"] * torch.exp(self.pace * change)
+            memory |= {"sigma": sigma, "radius": radius.clamp(self.least, self.most)}
+        else:
+            memory["radius"] = torch.ones_like(loss)
+        if situation.columns is None:
+            return memory
+        images = [
+            z.inner(d).flatten()
+            for z, d in zip(situation.columns, situation.directions[0], strict=True)
+        ]
+        image = torch.stack(images).double() * scale[:, None]
+        model = image @ image.mT / situation.columns[0].count[1]
+        count = memory["count"] + 1 if "count" in memory else torch.ones_like(loss)
+        if "model" in memory:
+            model = memory["model"].lerp(model, (1 / count).clamp_min(1 - self.memory))
+        return memory | {"model": model, "count": count}
+
+    def _cap(
+        self, situation: Situation, loss: float, promise: float, used: float, radius: float
+    ) -> float:
+        limit = situation.limit
+        room = 0.5 * promise if limit.bound is None else max(loss - limit.bound, 0.0)
+        room *= min(1.0, max(limit.rates))
+        if not (used > 0 and promise > 0):
+            return 1.0
+        return min(
+            1.0,
+            math.sqrt(2 * self.fraction * radius * room / used),
+            self.promise * math.sqrt(radius) * room / promise,
+        )
+
+
+def _inner(left: object, right: object) -> Tensor:
+    """Give the inner products of the stages, in float64."""
+    return torch.stack(
+        [torch.dot(a.flatten(), b.flatten()) for a, b in zip(left, right, strict=True)]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    ).double()

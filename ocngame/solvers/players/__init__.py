@@ -1,0 +1,27 @@
+"""Players with costs of their own: the coupled stage game of a differentiable game."""
+
+from ocngame.solvers.players.adversary import InputAdversary
+from ocngame.solvers.players.config import PlayerOptConfig
+from ocngame.solvers.players.curvature import DiagonalOwn, FullOwn, IdentityOwn, OwnCurvature
+from ocngame.solvers.players.info import PlayerStepInfo
+from ocngame.solvers.players.krylov_stage import KrylovSolve
+from ocngame.solvers.players.look_ahead import look_ahead
+from ocngame.solvers.players.matrix_stage import DenseSolve
+from ocngame.solvers.players.optimizer import PlayerOpt
+from ocngame.solvers.players.steps import JudgedStep, PlainStep
+
+__all__ = [
+    "DenseSolve",
+    "DiagonalOwn",
+    "FullOwn",
+    "IdentityOwn",
+    "InputAdversary",
+    "JudgedStep",
+    "KrylovSolve",
+    "OwnCurvature",
+    "PlainStep",
+    "PlayerOpt",
+    "PlayerOptConfig",
+    "PlayerStepInfo",
+    "look_ahead",
+]

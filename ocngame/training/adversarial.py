@@ -1,0 +1,246 @@
+"""The adversarial job: rivals on the same game, start and batches, measured, stopped and resumed.
+
+What a step does follows from the settings, the number of the step and the rivals' states alone, as
+in the supervised job: a run resumed from a checkpoint is bitwise equal to one never stopped.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ocngame._checks import one_of
+from ocngame.equilibria import PlayerReport, examine_players
+from ocngame.errors import CheckpointError
+from ocngame.games.differentiable import READY_PLAYERS
+from ocngame.training.adversarial_config import AdversarialConfig, adversarial_config_from_dict
+from ocngame.training.adversarial_pictures import (
+    draw_player_curves,
+    draw_samples,
+    draw_trajectories,
+)
+from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
+from ocngame.training.metrics import MetricsLog
+from ocngame.training.player_rows import PlayerRow, read_player_rows
+from ocngame.training.rivals import Rival, make_rivals
+from ocngame.training.run_folder import RunFolder
+
+__all__ = ["AdversarialJob"]
+
+_FORMAT = 1
+_SNAPSHOTS = 6
+_FEW = 4
+"""Joint controls up to this size are kept in the metrics, for trajectories."""
+
+
+class AdversarialJob:
+    """An adversarial run between two of its steps.
+
+    Attributes:
+        config: Its settings.
+        rivals: The methods with their games.
+        step: Number of steps made.
+        reached: Per rival, the first measured step at which the error was at most
+            `config.target_error`.
+        folder: Where its files are, None if it is not kept.
+    """
+
+    def __init__(self, config: AdversarialConfig):
+        """Make the rivals.
+
+        Args:
+            config: Settings.
+
+        Raises:
+            UnknownNameError: if there is no such problem.
+        """
+        one_of("problem", config.problem, READY_PLAYERS)
+        self.config = config
+        self.rivals = make_rivals(config)
+        self.step = 0
+        self.reached: dict[str, int] = {}
+        self.folder: RunFolder | None = None
+        self._metrics_size = 0
+        self._snapshots: dict[str, list[tuple[int, Tensor]]] = {r.name: [] for r in self.rivals}
+
+    @classmethod
+    def start(cls, config: AdversarialConfig, path: Path) -> "AdversarialJob":
+        """Start a run that is kept in a new folder.
+
+        Args:
+            config: Settings.
+            path: The folder.
+
+        Returns:
+            The job before its first step.
+        """
+        job = cls(config)
+
+        def fill(folder: RunFolder) -> None:
+            folder.metrics.touch()
+            write_checkpoint(folder.path, job._checkpoint(0))
+
+        job.folder = RunFolder.create(path, config.as_dict(), fill)
+        return job
+
+    @classmethod
+    def resume(cls, path: Path) -> "AdversarialJob":
+        """Go back to the last whole checkpoint of a run.
+
+        Args:
+            path: The run folder.
+
+        Returns:
+            The job at that checkpoint.
+
+        Raises:
+            CheckpointError: if no checkpoint can be read or it does not belong to the settings.
+        """
+        folder = RunFolder(path)
+        config = adversarial_config_from_dict(folder.read_config())
+        content = read_checkpoint(path)
+        if content.get("format") != _FORMAT or content.get("config") != config.as_dict():
+            raise CheckpointError(f"{path}: config.json and the checkpoint differ")
+        job = cls(config)
+        job.folder = folder
+        for rival in job.rivals:
+            rival.load_state_dict(content["rivals"][rival.name])
+        job.step, job.reached = content["step"], dict(content["reached"])
+        job._metrics_size = content["metrics_size"]
+        job._snapshots = {name: list(kept) for name, kept in content["snapshots"].items()}
+        return job
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left."""
+        return self.step >= self.config.steps
+
+    def run(self) -> Iterator[Sequence[PlayerRow]]:
+        """Make the steps that are left.
+
+        Yields:
+            After every step the rivals' rows, none if the step was not measured.
+        """
+        torch.set_num_threads(self.config.threads)
+        log = None if self.folder is None else MetricsLog(self.folder.metrics, self._metrics_size)
+        try:
+            while not self.finished:
+                rows = self._advance()
+                if log is not None and self.folder is not None:
+                    log.append(rows)
+                    if self.step % self.config.checkpoint_every == 0 or self.finished:
+                        write_checkpoint(self.folder.path, self._checkpoint(log.sync()))
+                yield rows
+        finally:
+            if log is not None:
+                log.close()
+
+    def batch(self, step: int, stream: int = 0) -> tuple[Tensor, ...]:
+        """Give the batch of a step.
+
+        Args:
+            step: Number of the step, from 0.
+            stream: Another number gives other batches.
+
+        Returns:
+            What the costs take beside the players.
+        """
+        draw = self.rivals[0].ready.batch
+        if draw is None:
+            return ()
+        seed = ((self.config.seed * 1_000_003 + step) * 2 + stream) & (2**63 - 1)
+        return draw(self.config.batch_size, torch.Generator().manual_seed(seed))
+
+    def examine(self) -> dict[str, PlayerReport]:
+        """Examine every rival's end on a batch that no step has seen.
+
+        Returns:
+            Reports by the rivals' names.
+        """
+        leader = self.config.leader
+        generator = torch.Generator().manual_seed(self.config.seed)
+        return {
+            rival.name: examine_players(
+                rival.ready.game,
+                *self.batch(0, 1),
+                generator=generator,
+                leader=leader,
+                lanczos_steps=20,
+                response_steps=10,
+            )
+            for rival in self.rivals
+        }
+
+    def draw(self) -> list[str]:
+        """Draw the pictures of the run into its folder.
+
+        Returns:
+            Their names.
+        """
+        folder = self.folder
+        if folder is None:
+            return []
+        rows = read_player_rows(folder.metrics)
+        names = self.rivals[0].ready.game.names
+        drawn = ["curves.png"]
+        folder.draw(folder.curves, lambda path: draw_player_curves(rows, names, path))
+        if any(row.control for row in rows):
+            goal = self.rivals[0].ready.equilibrium
+            target = None if goal is None else goal.tolist()
+            first = self.rivals[0].start.tolist()
+            place = folder.path / "trajectories.png"
+            folder.draw(place, lambda path: draw_trajectories(rows, first, target, path))
+            drawn.append(place.name)
+        data = self.rivals[0].ready.data
+        if data is not None:
+            place = folder.path / "samples.png"
+            folder.draw(place, lambda path: draw_samples(self._snapshots, data, path))
+            drawn.append(place.name)
+        return drawn
+
+    def _advance(self) -> list[PlayerRow]:
+        batch = self.batch(self.step)
+        infos = [rival.step(batch) for rival in self.rivals]
+        self.step += 1
+        every = math.ceil(self.config.steps / _SNAPSHOTS)
+        for rival in self.rivals:
+            if rival.ready.samples is not None and (self.step % every == 0 or self.finished):
+                self._snapshots[rival.name].append((self.step, rival.ready.samples()))
+        if self.step % self.config.evaluate_every != 0 and not self.finished:
+            return []
+        pairs = zip(self.rivals, infos, strict=True)
+        return [self._row(rival, info) for rival, info in pairs]
+
+    def _row(self, rival: Rival, info: Any) -> PlayerRow:
+        error = rival.ready.error(rival.start)
+        if error <= self.config.target_error:
+            self.reached.setdefault(rival.name, self.step)
+        control = rival.ready.game.control
+        return PlayerRow(
+            step=self.step,
+            method=rival.name,
+            costs=list(info.costs),
+            residuals=list(info.residuals),
+            accepted=info.accepted,
+            error=error,
+            measures={name: measure() for name, measure in rival.ready.measures.items()},
+            control=control.tolist() if len(control) <= _FEW else [],
+            evaluations=rival.evaluations,
+            products=rival.products,
+            damping=info.damping,
+            cpu_seconds=rival.cpu_seconds,
+        )
+
+    def _checkpoint(self, metrics_size: int) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "config": self.config.as_dict(),
+            "step": self.step,
+            "reached": self.reached,
+            "metrics_size": metrics_size,
+            "rivals": {rival.name: rival.state_dict() for rival in self.rivals},
+            "snapshots": self._snapshots,
+        }

@@ -1,0 +1,181 @@
+"""Rivals of an adversarial run: a game of its own and a method for each, from the same start."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from ocngame.games.differentiable import READY_PLAYERS, ReadyPlayers
+from ocngame.games.players import PlayerGame
+from ocngame.solvers.players import (
+    DiagonalOwn,
+    IdentityOwn,
+    KrylovSolve,
+    PlainStep,
+    PlayerOpt,
+    PlayerOptConfig,
+    PlayerStepInfo,
+    look_ahead,
+)
+from ocngame.solvers.players.baselines import (
+    LOLA,
+    AlternatingGradient,
+    Consensus,
+    ExtraAdam,
+    Extragradient,
+    FirstOrder,
+    Optimistic,
+    OptimisticAdam,
+    SimultaneousAdam,
+    SimultaneousGradient,
+    SymplecticAdjustment,
+)
+from ocngame.training.adversarial_config import AdversarialConfig
+
+__all__ = ["Rival", "make_rivals"]
+
+_GRADIENT: dict[str, Callable[..., FirstOrder]] = {
+    "simultaneous": SimultaneousGradient,
+    "alternating": AlternatingGradient,
+    "extragradient": Extragradient,
+    "optimistic": Optimistic,
+    "consensus": Consensus,
+    "symplectic": SymplecticAdjustment,
+    "lola": LOLA,
+}
+_ADAM: dict[str, Callable[..., FirstOrder]] = {
+    "adam": SimultaneousAdam,
+    "extra_adam": ExtraAdam,
+    "optimistic_adam": OptimisticAdam,
+}
+
+
+@runtime_checkable
+class _Method(Protocol):
+    """What plays a game."""
+
+    def step(self, *batch: Any) -> PlayerStepInfo:
+        """Make one step."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a later run needs."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        ...
+
+
+class Rival:
+    """A method with its game.
+
+    Attributes:
+        name: The method's name.
+        ready: Its game.
+        start: Joint control at the start, shape (m,).
+        cpu_seconds: Processor time of all steps.
+        evaluations: Passes over the costs with a backward pass so far.
+        products: Second-order backward passes so far.
+        refused: Steps that were not made.
+    """
+
+    def __init__(self, name: str, ready: ReadyPlayers, method: _Method):
+        """Take a game and a method on it.
+
+        Args:
+            name: The method's name.
+            ready: Its game.
+            method: Plays it.
+        """
+        self.name, self.ready, self._method = name, ready, method
+        self.start = ready.game.control
+        self.cpu_seconds = 0.0
+        self.evaluations = self.products = self.refused = 0
+
+    def step(self, batch: tuple[Tensor, ...]) -> PlayerStepInfo:
+        """Make one step.
+
+        Args:
+            batch: Passed on to the costs.
+
+        Returns:
+            What happened.
+        """
+        before = time.process_time()
+        info = self._method.step(*batch)
+        self.cpu_seconds += time.process_time() - before
+        self.evaluations += info.evaluations
+        self.products += info.products
+        self.refused += not info.accepted
+        return info
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a later run needs to go on.
+
+        Returns:
+            Plain data and tensors.
+        """
+        return {
+            "control": self.ready.game.control,
+            "method": self._method.state_dict(),
+            "cpu_seconds": self.cpu_seconds,
+            "evaluations": self.evaluations,
+            "products": self.products,
+            "refused": self.refused,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave.
+
+        Args:
+            state: Plain data and tensors.
+        """
+        self.ready.game.assign(state["control"])
+        self._method.load_state_dict(state["method"])
+        for name in ("cpu_seconds", "evaluations", "products", "refused"):
+            setattr(self, name, state[name])
+
+
+def make_rivals(config: AdversarialConfig) -> list[Rival]:
+    """Make the rivals of a run.
+
+    Args:
+        config: Settings.
+
+    Returns:
+        One per method, in the order of the settings.
+    """
+    rivals = []
+    for name in config.methods:
+        ready = READY_PLAYERS[config.problem](config.seed)
+        method = _method(name, ready.game, config, noisy=ready.batch is not None)
+        rivals.append(Rival(name, ready, method))
+    return rivals
+
+
+def _method(name: str, game: PlayerGame, config: AdversarialConfig, *, noisy: bool) -> _Method:
+    if config.look_ahead > 0:
+        game = look_ahead(game, stages=config.look_ahead, step=config.look_ahead_step)
+    if name == "players":
+        return PlayerOpt(game, lr=config.players_lr, config=_settings(config, noisy=noisy))
+    if name == "competitive":
+        own = IdentityOwn(step=config.lr)
+        return PlayerOpt(game, config=PlayerOptConfig(curvature=own, step=PlainStep()))
+    if name in _ADAM:
+        return _ADAM[name](game, lr=config.adam_lr)
+    return _GRADIENT[name](game, lr=config.lr)
+
+
+def _settings(config: AdversarialConfig, *, noisy: bool) -> PlayerOptConfig:
+    """Give the settings of the stage game: on batches, own curvature is an average over steps."""
+    if not noisy:
+        return PlayerOptConfig(information=config.information, leader=config.leader)
+    return PlayerOptConfig(
+        information=config.information,
+        leader=config.leader,
+        curvature=DiagonalOwn(step=config.players_step),
+        solve=KrylovSolve(tolerance=0.1, max_products=2),
+        step=PlainStep(),
+    )
