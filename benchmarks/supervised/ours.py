@@ -67,7 +67,7 @@ class OCNOptTrainer(Trainer):
         return info.loss
 
     def state(self) -> Any:
-        return self.optimizer.state
+        return self.optimizer.state_dict()["state"]
 
 
 def ocnopt_trainer(optimizer: str, task: Task, seed: int) -> Trainer:
