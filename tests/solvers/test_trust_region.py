@@ -153,7 +153,7 @@ def test_between_measurements_the_model_is_remembered(parts):
 def test_the_radius_follows_the_slope_that_the_next_batch_finds(parts, left, expected):
     """`left`: slope along the last move on the next batch, in units of what the move promised."""
     gradients, _, _ = parts
-    rule = TrustRegionStep(fraction=0.001, aim=0.2, pace=math.log(1.1))
+    rule = TrustRegionStep(fraction=0.001, aim=0.2, pace=math.log(1.1), least=0.5)
     first = propose(rule, parts, loss=1.0)
     promise = -sum((g * v).sum() for g, v in zip(gradients, first.moves, strict=True))
     assert float(first.memory["promised"]) == pytest.approx(float(promise))

@@ -28,7 +28,9 @@ stages with a smaller rate than others have their lengths scaled by the ratio.
 The radius adapts by `s`: after a step along v that promised w, the gradient p of the next batch
 tells, without another pass, how much slope was left, `sigma = -p' v / w`. It is near one while
 steps are short, near zero where noise or overshooting leave nothing on the table. Its running mean
-is held above an aim: `s <- s exp(pace clamp((sigma - aim) / aim, -1, 1))`, within bounds.
+is compared with an aim: `s <- s exp(pace clamp((sigma - aim) / aim, -1, 1))`, within bounds. By
+default s does not fall below one: on noisy batches sigma is near zero at any radius, and shrinking
+would only slow the run down.
 """
 
 import math
@@ -70,7 +72,7 @@ class TrustRegionStep(StepRule):
     memory: float = 0.8
     aim: float = 0.05
     pace: float = 0.12
-    least: float = 0.1
+    least: float = 1.0
     most: float = 10.0
 
     def __post_init__(self) -> None:

@@ -129,7 +129,7 @@ def test_a_step_that_ignores_its_own_gains_would_be_wrong(monkeypatch):
     with torch.no_grad():
         plain = og.solve(game, x0=x0, options=SHARP)
     monkeypatch.setattr(
-        implicit, "gmres", lambda product, right, **_: (right, torch.zeros(len(right)))
+        implicit, "batched_gmres", lambda product, right, **_: (right, torch.zeros(len(right)))
     )
     lazy = attach_gradient(game, plain)
     (wrong,) = torch.autograd.grad(lazy.controls.sum(), gravity)
