@@ -128,8 +128,14 @@ class Results:
 
     def seconds(self, task: str, optimizer: str) -> float:
         """Give the processor time to the target in steps of Adam's, NaN if it is not known."""
-        steps = self.steps(task, optimizer)
-        return math.nan if steps is None else steps.mean * self.time_ratio(task, optimizer)
+        steps, timing = self.steps(task, optimizer), self.timings.get(task)
+        if steps is None or timing is None or optimizer not in timing.ratios:
+            return math.nan
+        left, total = steps.mean, 0.0
+        for ratio in timing.turns.get(optimizer, ()):
+            made = min(left, timing.chunk)
+            total, left = total + made * ratio, left - made
+        return total + left * timing.ratios[optimizer]
 
     def best_steps(self, task: str) -> Best | None:
         """Give the peer with the fewest steps."""

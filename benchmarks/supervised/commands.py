@@ -53,13 +53,13 @@ class Time:
     Attributes:
         optimizers: Contenders; Adam, to which ratios are taken, is one in any case.
         tasks: Names of tasks.
-        rounds: Turns of ten steps.
+        rounds: Turns of ten steps; the later ones, from the third, give the ratios.
         results: The file of results.
     """
 
     optimizers: tuple[str, ...] = CONTENDERS
     tasks: tuple[str, ...] = tuple(TASKS)
-    rounds: int = 6
+    rounds: int = 8
     results: Path = RESULTS
 
     def run(self) -> None:

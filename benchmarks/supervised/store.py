@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -74,13 +74,17 @@ class Timing:
         task: Name of the task.
         source: Hash of ocngame's sources.
         milliseconds: Median of a step by contender.
-        ratios: Median over rounds of the ratio to Adam by contender.
+        ratios: Median over the later rounds of the ratio to Adam by contender.
+        turns: Ratio to Adam's median of every round of `chunk` steps, from the first step on.
+        chunk: Steps of a round.
     """
 
     task: str
     source: str
     milliseconds: dict[str, float]
     ratios: dict[str, float]
+    turns: dict[str, list[float]] = field(default_factory=dict)
+    chunk: int = 10
 
 
 def source_of(optimizer: str) -> str:
