@@ -71,9 +71,9 @@ class TrustRegionStep(StepRule):
     ridge: float = 1.0
     memory: float = 0.8
     aim: float = 0.05
-    pace: float = 0.12
+    pace: float = 0.2
     least: float = 1.0
-    most: float = 10.0
+    most: float = 30.0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
