@@ -90,7 +90,7 @@ class Experiments:
         parts: Which.
         contenders: Who takes part in the last two.
         seeds: Number of seeds of the last two.
-        tasks: Tasks of the sensitivity.
+        tasks: Tasks of the sensitivity and of the ablation.
         results: The file of results.
     """
 
@@ -111,7 +111,7 @@ class Experiments:
         if "sensitivity" in self.parts:
             experiments.sensitivity(campaign, self.tasks)
         if "ablation" in self.parts:
-            experiments.ablation(campaign)
+            experiments.ablation(campaign, self.tasks)
         if "vanishing" in self.parts:
             experiments.extra(campaign, experiments.VANISHING, self.seeds, names)
         if "batches" in self.parts:

@@ -55,6 +55,10 @@ def ablation(results: Results) -> list[str]:
     """Give the ablation of every task."""
     lines: list[str] = []
     for task in ABLATION_TASKS:
+        cells = [ablated(feedback, curvature) for feedback in FEEDBACKS for curvature in CURVATURES]
+        if not any(results.of(task, cell) for cell in cells):
+            lines += [f"{TASKS[task].title}: not run for this copy.", ""]
+            continue
         found = ablation_table(results, task)
         lines += [f"{TASKS[task].title}, loss {TASKS[task].target:g}:", "", *found, ""]
     return lines[:-1]

@@ -43,9 +43,11 @@ def sensitivity(campaign: Campaign, tasks: Sequence[str] = tuple(TASKS)) -> None
                 campaign.ours(optimizer, TASKS[name], seed, only_target=optimizer != "ocnopt")
 
 
-def ablation(campaign: Campaign) -> None:
+def ablation(campaign: Campaign, tasks: Sequence[str] = tuple(TASKS)) -> None:
     """Make the runs to the target with every feedback and curvature."""
     for name, seeds in ABLATION_TASKS.items():
+        if name not in tasks:
+            continue
         for feedback in FEEDBACKS:
             for curvature in CURVATURES:
                 for seed in range(seeds):

@@ -42,9 +42,11 @@ test samples the best of them owes some of it to chance."""
 
 COST = f"""\
 By `time`. Processor time of a step as a ratio to Adam's: contenders make {CHUNK} steps each in
-turn in one process on one thread, the ratio is taken turn by turn and its median is shown.
-Processor seconds to the target are steps times this. The optimizer's state is all its tensors,
-in bytes per parameter of the network."""
+turn in one process on one thread, the ratio is taken turn by turn, and the median over the later
+turns is shown. Processor seconds to the target add up the turns from the first on, so that the
+first steps of OCNOpt, which all measure curvature, count in full: on runs of about forty steps they
+are half of the run, and that is why OCNOpt loses in seconds where it wins in steps. The optimizer's
+state is all its tensors, in bytes per parameter of the network."""
 
 SENSITIVITY_TEXT = """\
 By `experiments --parts sensitivity`. Mean steps to the target over {seeds} seeds with the step,
