@@ -22,14 +22,17 @@ from ocngame.curvature.operators import (
     KroneckerOperator,
 )
 from ocngame.curvature.output_hessian import (
+    BinaryCrossEntropyHessian,
     CrossEntropyHessian,
     OutputHessian,
+    PoissonHessian,
     SquaredErrorHessian,
     output_hessian,
 )
 from ocngame.curvature.pair import KroneckerPair, PairFactors
 
 __all__ = [
+    "BinaryCrossEntropyHessian",
     "ColumnRule",
     "CrossEntropyHessian",
     "Curvature",
@@ -51,6 +54,7 @@ __all__ = [
     "KroneckerPair",
     "OutputHessian",
     "PairFactors",
+    "PoissonHessian",
     "RootMeanSquareCurvature",
     "SketchedColumns",
     "SquaredErrorHessian",

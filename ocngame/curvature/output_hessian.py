@@ -1,7 +1,11 @@
 r"""Factors `phi_yy = E E'` of the loss Hessian at the network output, as columns.
 
 * softmax cross-entropy: `E = diag(sqrt p) - p sqrt(p)'`, C columns, `E E' = diag(p) - p p'`;
-* squared error `sum (y - t)^2 / C` per sample (torch's mean over entries): `E = sqrt(2/C) I`.
+* squared error `sum (y - t)^2 / C` per sample (torch's mean over entries): `E = sqrt(2/C) I`; a
+  Gaussian likelihood of known variance v per entry has the scale `1 / v` in place of `2/C`;
+* binary cross-entropy of logits y, mean over entries: `E = diag(sqrt(p (1 - p) / C))`,
+  `p = 1 / (1 + exp(-y))`;
+* Poisson likelihood of log rates y, mean over entries: `E = diag(sqrt(exp(y) / C))`.
 
 Exact columns number C per sample; a sketch uses R columns `E e / sqrt(R)` with Rademacher e, whose
 outer products have expectation `E E'`. All columns are per sample: for a loss that is a mean over
@@ -17,7 +21,14 @@ from torch import Tensor, nn
 
 from ocngame.errors import InvalidInputError
 
-__all__ = ["CrossEntropyHessian", "OutputHessian", "SquaredErrorHessian", "output_hessian"]
+__all__ = [
+    "BinaryCrossEntropyHessian",
+    "CrossEntropyHessian",
+    "OutputHessian",
+    "PoissonHessian",
+    "SquaredErrorHessian",
+    "output_hessian",
+]
 
 
 class OutputHessian(ABC):
@@ -99,6 +110,27 @@ class SquaredErrorHessian(OutputHessian):
         return right * scale**0.5
 
 
+@dataclass(frozen=True)
+class BinaryCrossEntropyHessian(OutputHessian):
+    """Binary cross-entropy of logits, the mean over a sample's C entries."""
+
+    lower_bound: ClassVar[float | None] = 0.0
+
+    def root(self, output: Tensor, right: Tensor) -> Tensor:
+        """Give `diag(sqrt(p (1 - p) / C)) right`."""
+        p = output.detach().sigmoid()
+        return (p * (1 - p) / output[0].numel()).sqrt() * right
+
+
+@dataclass(frozen=True)
+class PoissonHessian(OutputHessian):
+    """Poisson likelihood of log rates, the mean over a sample's C entries."""
+
+    def root(self, output: Tensor, right: Tensor) -> Tensor:
+        """Give `diag(sqrt(exp(y) / C)) right`."""
+        return (output.detach().exp() / output[0].numel()).sqrt() * right
+
+
 def output_hessian(loss: nn.Module) -> OutputHessian:
     """Choose the output Hessian that belongs to a loss module.
 
@@ -120,6 +152,12 @@ def output_hessian(loss: nn.Module) -> OutputHessian:
         return CrossEntropyHessian()
     if isinstance(loss, nn.MSELoss):
         return SquaredErrorHessian()
+    plain = getattr(loss, "weight", None) is None and getattr(loss, "pos_weight", None) is None
+    if isinstance(loss, nn.BCEWithLogitsLoss) and plain:
+        return BinaryCrossEntropyHessian()
+    if isinstance(loss, nn.PoissonNLLLoss) and loss.log_input:
+        return PoissonHessian()
     raise InvalidInputError(
-        f"loss: expected CrossEntropyLoss or MSELoss, got {name}; pass output_hessian= for others"
+        "loss: expected CrossEntropyLoss, MSELoss, BCEWithLogitsLoss without weights or "
+        f"PoissonNLLLoss of log rates, got {name}; pass hessian= for others"
     )

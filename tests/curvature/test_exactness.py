@@ -5,14 +5,18 @@ import torch
 from torch import Tensor, nn
 
 from ocngame.curvature import (
+    BinaryCrossEntropyHessian,
     CrossEntropyHessian,
     DiagonalCurvature,
     EigenKroneckerCurvature,
     FullCurvature,
     KroneckerCurvature,
     OutputHessian,
+    PoissonHessian,
     SquaredErrorHessian,
+    output_hessian,
 )
+from ocngame.errors import InvalidInputError
 from ocngame.games import GameGraph
 from ocngame.games.rollout import Rollout, record_rollout
 from ocngame.linalg import OuterColumns
@@ -145,12 +149,48 @@ def test_sketched_columns_have_the_hessian_as_expectation():
     torch.testing.assert_close(sketch.T @ sketch, exact.T @ exact, rtol=0, atol=5e-3)
 
 
+COUNTS = torch.tensor([0.0, 1.0, 0.0, 2.0, 1.0], dtype=torch.float64)
+
+
 @pytest.mark.parametrize(
     ("hessian", "loss"),
-    [(CrossEntropyHessian(), cross_entropy), (SquaredErrorHessian(), mean_squared_error)],
+    [
+        (CrossEntropyHessian(), cross_entropy),
+        (SquaredErrorHessian(), mean_squared_error),
+        (
+            BinaryCrossEntropyHessian(),
+            lambda y: nn.functional.binary_cross_entropy_with_logits(y, COUNTS.clamp(max=1)),
+        ),
+        (PoissonHessian(), lambda y: nn.functional.poisson_nll_loss(y, COUNTS)),
+    ],
 )
 def test_output_factor_is_a_root_of_the_hessian(hessian, loss):
     y = torch.randn(1, 5, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     columns = hessian.exact(y)[:, 0]
     expected = torch.autograd.functional.hessian(loss, y[0])
     torch.testing.assert_close(columns.T @ columns, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind"),
+    [
+        (nn.BCEWithLogitsLoss(), BinaryCrossEntropyHessian),
+        (nn.PoissonNLLLoss(), PoissonHessian),
+        (nn.MSELoss(), SquaredErrorHessian),
+    ],
+)
+def test_a_loss_is_known_by_its_module(loss, kind):
+    assert isinstance(output_hessian(loss), kind)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.BCEWithLogitsLoss(pos_weight=torch.ones(2)),
+        nn.PoissonNLLLoss(log_input=False),
+        nn.HuberLoss(),
+    ],
+)
+def test_a_loss_with_another_curvature_is_refused(loss):
+    with pytest.raises(InvalidInputError, match="pass hessian= for others"):
+        output_hessian(loss)
