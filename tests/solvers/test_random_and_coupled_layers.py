@@ -221,3 +221,15 @@ def test_a_step_says_what_it_did_to_parameters_without_a_stage():
     opt = OCNOpt(model, lr=1e-7, config=config)
     ratios = [opt.step(x, x[:, 0] % 2).ratio for _ in range(4)][1:]
     assert all(abs(ratio - 1) < 0.2 for ratio in ratios)
+
+
+def test_per_sample_feedback_takes_the_gradient_through_the_statistics():
+    model, (x, y) = network(), images(12)
+    config = OCNOptConfig.with_feedback(Feedback.PER_SAMPLE)
+    opt = OCNOpt(model, config=config)
+    batch = opt._reader.read(lambda: opt.loss(model(x), y), due=True)
+    ones = torch.full((1, 12), 1 / 12, dtype=torch.float64)
+    assert batch.samples is not None
+    for control, samples in zip(opt._controls(), batch.samples, strict=True):
+        gradient = control.join([p.grad for p in control.parameters])
+        torch.testing.assert_close(samples.combine(ones), gradient)

@@ -123,13 +123,13 @@ class BatchReader:
         exact = output.float() if output.dtype == torch.bfloat16 else output
         seeds = rule.columns(self.hessian, exact, gradient, self.generator).to(output.dtype)
         try:
-            columns = rollout.backpropagate(seeds)
+            if not per_sample or gradient is None:
+                return rollout.backpropagate(seeds), None, seeds
+            derived = rollout.differentiate(gradient, seeds)
         except RuntimeError as error:
             raise _explained(error) from error
-        samples = None
-        if per_sample and gradient is not None:
-            samples = rollout.backpropagate(gradient.unsqueeze(0))
-        return columns, samples, seeds
+        assert derived.columns is not None  # noqa: S101 - seeds were given
+        return derived.columns, derived.gradients, seeds
 
 
 def _eager() -> AbstractContextManager[Any]:

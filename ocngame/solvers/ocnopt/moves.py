@@ -72,6 +72,7 @@ def judged_ratio(
     optimizer: Any,
     state: SolverState,
     controls: Sequence[NetworkControl],
+    others: Sequence[nn.Parameter],
     loss: float,
     measure: Callable[[], Tensor],
 ) -> tuple[SolverState, float]:
@@ -81,6 +82,7 @@ def judged_ratio(
         optimizer: The optimizer.
         state: Solver state.
         controls: The controls of the stages.
+        others: Parameters that no stage covers.
         loss: Loss of the new batch after the last move.
         measure: Gives the loss of the new batch.
 
@@ -96,8 +98,9 @@ def judged_ratio(
         for parameter, part in zip(control.parameters, control.split(stage.last), strict=True):
             moved.append(parameter)
             back.append(parameter.detach() - rate * part)
-    for parameter, entry in optimizer.state.items():
-        if isinstance(parameter, nn.Parameter) and "square" in entry and "mean" in entry:
+    for parameter in others:
+        entry = optimizer.state.get(parameter, {})
+        if "last" in entry:
             moved.append(parameter)
             back.append(parameter.detach() - entry["last"])
     with _replaced(moved, back):

@@ -164,7 +164,7 @@ class OCNOpt(torch.optim.Optimizer):
         rule, ratio = self.config.damping, math.nan
         own = float(batch.loss)
         if rule.judge is Judge.NEXT_BATCH and rule.measures(state.step - 1) and state.step > 0:
-            state, ratio = judged_ratio(self, state, controls, own, batch.measure)
+            state, ratio = judged_ratio(self, state, controls, self._others, own, batch.measure)
         remembered = None
         if self.team is not None:
             remembered = self.team.save()
