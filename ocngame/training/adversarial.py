@@ -5,7 +5,6 @@ in the supervised job: a run resumed from a checkpoint is bitwise equal to one n
 """
 
 import math
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from ocngame.training.adversarial_pictures import (
     draw_trajectories,
 )
 from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
-from ocngame.training.metrics import MetricsLog
+from ocngame.training.job import Job
 from ocngame.training.player_rows import PlayerRow, read_player_rows
 from ocngame.training.rivals import Rival, make_rivals
 from ocngame.training.run_folder import RunFolder
@@ -36,7 +35,7 @@ _FEW = 4
 """Joint controls up to this size are kept in the metrics, for trajectories."""
 
 
-class AdversarialJob:
+class AdversarialJob(Job[PlayerRow]):
     """An adversarial run between two of its steps.
 
     Attributes:
@@ -58,12 +57,8 @@ class AdversarialJob:
             UnknownNameError: if there is no such problem.
         """
         one_of("problem", config.problem, READY_PLAYERS)
-        self.config = config
+        super().__init__(config)
         self.rivals = make_rivals(config)
-        self.step = 0
-        self.reached: dict[str, int] = {}
-        self.folder: RunFolder | None = None
-        self._metrics_size = 0
         self._snapshots: dict[str, list[tuple[int, Tensor]]] = {r.name: [] for r in self.rivals}
 
     @classmethod
@@ -114,29 +109,9 @@ class AdversarialJob:
         return job
 
     @property
-    def finished(self) -> bool:
-        """Whether no step is left."""
-        return self.step >= self.config.steps
-
-    def run(self) -> Iterator[Sequence[PlayerRow]]:
-        """Make the steps that are left.
-
-        Yields:
-            After every step the rivals' rows, none if the step was not measured.
-        """
-        torch.set_num_threads(self.config.threads)
-        log = None if self.folder is None else MetricsLog(self.folder.metrics, self._metrics_size)
-        try:
-            while not self.finished:
-                rows = self._advance()
-                if log is not None and self.folder is not None:
-                    log.append(rows)
-                    if self.step % self.config.checkpoint_every == 0 or self.finished:
-                        write_checkpoint(self.folder.path, self._checkpoint(log.sync()))
-                yield rows
-        finally:
-            if log is not None:
-                log.close()
+    def total_steps(self) -> int:
+        """Number of steps of the whole run."""
+        return self.config.steps
 
     def batch(self, step: int, stream: int = 0) -> tuple[Tensor, ...]:
         """Give the batch of a step.

@@ -5,7 +5,6 @@ batches and random layers draw from generators seeded by the number of epoch and
 resumed from a checkpoint is therefore bitwise equal to one that was never stopped.
 """
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from ocngame.training.contenders import make_contenders
 from ocngame.training.curves import draw_curves
 from ocngame.training.datasets import load_data
 from ocngame.training.evaluation import evaluate
-from ocngame.training.metrics import MetricsLog, MetricsRow, read_metrics
+from ocngame.training.job import Job
+from ocngame.training.metrics import MetricsRow, read_metrics
 from ocngame.training.networks import build_network
 from ocngame.training.run_folder import RunFolder
 
@@ -29,7 +29,7 @@ __all__ = ["SupervisedJob"]
 _FORMAT = 1
 
 
-class SupervisedJob:
+class SupervisedJob(Job[MetricsRow]):
     """A supervised run between two of its steps.
 
     Attributes:
@@ -51,7 +51,7 @@ class SupervisedJob:
         Raises:
             InvalidInputError: if the data, the network or the device are not what is expected.
         """
-        self.config = config
+        super().__init__(config)
         device = _device(config.device)
         data = load_data(
             config.data,
@@ -79,10 +79,6 @@ class SupervisedJob:
         self.game = GameGraph.from_module(network, self.data.x_train[:2], players="single")
         self._check_output(network)
         self.contenders = make_contenders(config, network, self.total_steps)
-        self.step = 0
-        self.reached: dict[str, int] = {}
-        self.folder: RunFolder | None = None
-        self._metrics_size = 0
 
     @property
     def total_steps(self) -> int:
@@ -133,31 +129,6 @@ class SupervisedJob:
         job.folder = folder
         job._restore(content)
         return job
-
-    def run(self) -> Iterator[Sequence[MetricsRow]]:
-        """Make the steps that are left.
-
-        Yields:
-            After every step the contenders' rows, none if the step was not measured.
-        """
-        torch.set_num_threads(self.config.threads)
-        log = None if self.folder is None else MetricsLog(self.folder.metrics, self._metrics_size)
-        try:
-            while self.step < self.total_steps:
-                rows = self._advance()
-                if log is not None and self.folder is not None:
-                    log.append(rows)
-                    if self.step % self.config.checkpoint_every == 0 or self.finished:
-                        write_checkpoint(self.folder.path, self._checkpoint(log.sync()))
-                yield rows
-        finally:
-            if log is not None:
-                log.close()
-
-    @property
-    def finished(self) -> bool:
-        """Whether no step is left."""
-        return self.step >= self.total_steps
 
     def draw_curves(self) -> None:
         """Draw the curves of the run into its folder."""
