@@ -1,1 +1,5 @@
 """Worlds: environments that games are played in."""
+
+from ocngame.envs.world import Group, Moment, Transition, World
+
+__all__ = ["Group", "Moment", "Transition", "World"]
