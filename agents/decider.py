@@ -1,0 +1,101 @@
+"""Who chooses the actions of some groups of a world: the face that all agents share.
+
+A decider is asked at every step for the actions of all its agents in all copies at once. What it
+remembers between steps (a recurrent state, a plan) it gets back from its last answer, so that it
+can play several games at a time.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ocngame.envs import Moment, World
+from ocngame.errors import InvalidInputError
+
+__all__ = ["Decider", "by_group"]
+
+
+class Decider(ABC):
+    """Chooses the actions of some groups.
+
+    Attributes:
+        name: As tables show it.
+        groups: Names of the groups that it plays.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+
+    def start(self, world: World) -> object:
+        """Give the memory before the first step.
+
+        Args:
+            world: The world to play in.
+
+        Returns:
+            None for a decider that remembers nothing.
+        """
+        return None
+
+    @abstractmethod
+    def act(
+        self,
+        moment: Moment,
+        memory: object,
+        generator: torch.Generator,
+        *,
+        deterministic: bool = False,
+    ) -> tuple[dict[str, Tensor], object]:
+        """Choose.
+
+        Args:
+            moment: What is known, on the device of the world.
+            memory: From `start` or the last call.
+            generator: For actions drawn at random, on the device of the world.
+            deterministic: The most probable action instead of a drawn one.
+
+        Returns:
+            Actions per group, and the memory for the next call.
+        """
+
+    def forget(self, memory: object, over: Tensor) -> object:
+        """Begin anew in the copies whose episode is over.
+
+        Args:
+            memory: From the last call of `act`.
+            over: [B], bool.
+
+        Returns:
+            The memory for the next call.
+        """
+        return memory
+
+
+def by_group(world: World, deciders: Sequence[Decider]) -> Mapping[str, Decider]:
+    """Say who plays each group.
+
+    Args:
+        world: The world.
+        deciders: Who plays.
+
+    Returns:
+        A decider per group of the world.
+
+    Raises:
+        InvalidInputError: if a group has no decider or two.
+    """
+    found: dict[str, Decider] = {}
+    for decider in deciders:
+        for name in decider.groups:
+            if name in found:
+                raise InvalidInputError(
+                    f"deciders: expected one for group {name!r}, "
+                    f"got {found[name].name!r} and {decider.name!r}"
+                )
+            found[name] = decider
+    missing = [group.name for group in world.groups if group.name not in found]
+    if missing:
+        raise InvalidInputError(f"deciders: expected one for every group, none plays {missing}")
+    return found
