@@ -11,6 +11,8 @@ where v_i(h) is the expected payoff from h on. A best response takes, from the d
 the action of largest `q_i` with v_i under its own later choices: by perfect recall that is optimal.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -41,7 +43,7 @@ def reach(tree: GameTree, policy: Tensor) -> Tensor:
 
 
 def node_values(tree: GameTree, policy: Tensor) -> Tensor:
-    """Give player 0's expected payoff from every node on.
+    """Give player 0's expected payoff from every node on; autograd goes through.
 
     Args:
         tree: The game.
@@ -51,10 +53,15 @@ def node_values(tree: GameTree, policy: Tensor) -> Tensor:
         Shape [S].
     """
     step = _steps(tree, policy)
-    values = tree.payoff.to(policy.dtype).clone()
-    for start, stop in reversed(tree.levels[1:]):
-        values.index_add_(0, tree.parent[start:stop], step[start:stop] * values[start:stop])
-    return values
+    payoff = tree.payoff.to(policy.dtype)
+    below = payoff[slice(*tree.levels[-1])]
+    found = [below]
+    for (start, end), (first, stop) in reversed(list(pairwise(tree.levels))):
+        # Out of place, so that autograd can go through.
+        up = tree.parent[first:stop] - start
+        below = payoff[start:end].index_add(0, up, step[first:stop] * below)
+        found.append(below)
+    return torch.cat(found[::-1])
 
 
 def root_value(tree: GameTree, policy: Tensor) -> Tensor:
