@@ -20,13 +20,9 @@ from ocngame.agents.selfplay.networks import masked_log_softmax
 from ocngame.envs import Moment, World
 from ocngame.errors import InvalidInputError
 from ocngame.games import PlayerGame
-from ocngame.solvers.players import IdentityOwn, PlainStep, PlayerOpt, PlayerOptConfig, PlayerStepInfo
+from ocngame.solvers.players import PlayerOpt, PlayerOptConfig, PlayerStepInfo
 
 __all__ = ["CoupledConfig", "CoupledLearner"]
-
-
-def _competitive() -> PlayerOptConfig:
-    return PlayerOptConfig(curvature=IdentityOwn(step=1.0), step=PlainStep())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +34,15 @@ class CoupledConfig:
             None.
         discount: gamma.
         lr: Multiple of the stage game's move.
-        players: How the stage game is posed and solved; by default with identity curvature and the
-            mixed second derivatives, competitive gradient descent with step 1.
+        players: How the stage game is posed and solved; by default under feedback information with
+            full curvature, each move judged on the plays it was made from.
         seed: Of the world and of actions.
     """
 
     steps: int | None = None
     discount: float = 0.99
     lr: float = 1.0
-    players: PlayerOptConfig = field(default_factory=_competitive)
+    players: PlayerOptConfig = field(default_factory=PlayerOptConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:

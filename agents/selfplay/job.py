@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from gymnasium.spaces import Discrete
 
 from ocngame.agents.evaluation import evaluate
@@ -133,7 +132,8 @@ class SelfPlayJob(Job[SelfPlayRow]):
             tree, nets = self.world.tree, (self.learner.policy, self.learner.magnet)
             found, magnet = (
                 exploitability(
-                    tree, tree.policy(lambda o, legal, net=net: masked_log_softmax(net(o), legal).exp())
+                    tree,
+                    tree.policy(lambda o, legal, net=net: masked_log_softmax(net(o), legal).exp()),
                 )
                 for net in nets
             )

@@ -68,7 +68,9 @@ class SelfPlayLearner:
         critic: Action values [.., A] of states [.., S + 1], of the player to move.
     """
 
-    def __init__(self, observation: int, state: int, actions: int, config: LearnerConfig, seed: int):
+    def __init__(
+        self, observation: int, state: int, actions: int, config: LearnerConfig, seed: int
+    ):
         """Make the networks.
 
         Args:
@@ -136,7 +138,9 @@ class SelfPlayLearner:
                 slow.lerp_(fast, self.config.magnet_rate)
         numbers = LearnerInfo(critic_loss=loss, **info)
         if not all(map(_is_finite, (loss, *info.values()))):
-            raise NonFiniteError(f"self-play: a network gave numbers that are not finite: {numbers}")
+            raise NonFiniteError(
+                f"self-play: a network gave numbers that are not finite: {numbers}"
+            )
         return numbers
 
     def state_dict(self) -> dict[str, Any]:

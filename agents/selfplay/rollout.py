@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ocngame.agents.selfplay.learner import SelfPlayLearner
 from ocngame.agents.selfplay.league import League
+from ocngame.agents.selfplay.learner import SelfPlayLearner
 from ocngame.agents.selfplay.networks import masked_log_softmax
 from ocngame.agents.selfplay.segment import Segment
 from ocngame.envs import World

@@ -3,7 +3,6 @@
 from ocngame.envs import World
 from ocngame.envs.boards import connect_four, tictactoe
 from ocngame.envs.cards import TreeWorld
-from ocngame.envs.turns import require_turns
 from ocngame.errors import UnknownNameError
 from ocngame.games.tree import kuhn, leduc, tree_from_open_spiel
 

@@ -106,7 +106,7 @@ class RepeatedMatrixWorld(World):
         names = [group.name for group in self.groups]
         return Transition(
             rewards={name: paid[i, :, None] for i, name in enumerate(names)},
-            terminated={name: over[:, None] for name in names},
+            terminated=dict.fromkeys(names, over[:, None]),
             truncated={name: torch.zeros_like(over)[:, None] for name in names},
             over=over,
             last=last,
