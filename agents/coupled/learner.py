@@ -1,9 +1,9 @@
 """Coupled players: every step solves the stage game between the policies of a world's groups.
 
-The groups are the players of a differentiable game (`PlayerGame`) whose costs are minus the returns
-of `ocngame.agents.coupled.returns`, and `PlayerOpt` moves them: with feedback information everybody
-expects everybody's move, by the mixed second derivatives of the returns; with open-loop information,
-identity curvature and plain steps it is simultaneous policy gradient.
+The groups are the players of a differentiable game (`PlayerGame`) whose costs are minus the
+returns of `ocngame.agents.coupled.returns`, and `PlayerOpt` moves them: with feedback information
+everybody expects everybody's move, by the mixed second derivatives of the returns; with open-loop
+information, identity curvature and plain steps it is simultaneous policy gradient.
 """
 
 from collections.abc import Mapping

@@ -8,11 +8,11 @@ Along a play, with the agents m that act at t, their present policies pi and tho
 
 with box = 1 before the first step of an episode and A_t^n = G_t^n - b^n(s_t) the discounted return
 to go less any baseline of the past. Without b it telescopes to `sum_t gamma^t box_t r_t^n`: at the
-policies that played this is DiCE (Foerster et al., 1802.05098, equation 6, there with a stop-gradient
-in the place of mu), whose derivatives of every order in all policies are unbiased estimates of those
-of the return; the baseline's part has mean zero to every order (Loaded DiCE, Farquhar et al.,
-1909.10549, equation 8). Away from the policies that played, box_t is the importance weight, so that
-J^n estimates the return there as well.
+policies that played this is DiCE (Foerster et al., 1802.05098, section 4, there with a
+stop-gradient in the place of mu), whose derivatives of every order in all policies are unbiased
+estimates of those of the return; the baseline's part has mean zero to every order (Loaded DiCE,
+Farquhar et al., 1909.10549, section 4). Away from the policies that played, box_t is the importance
+weight, so that J^n estimates the return there as well.
 
 So the mixed second derivatives, in which a product of two players' scores meets the return that
 follows both, are those of the game. A surrogate `log pi^n A` of each player has none.
