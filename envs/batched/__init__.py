@@ -10,7 +10,10 @@ from ocngame.envs.batched.particle_world import ParticleWorld, physics_of
 from ocngame.envs.batched.physics import Physics
 from ocngame.envs.batched.scenario import Scenario
 from ocngame.envs.batched.shapes import Exact, Shapes, Smooth
+from ocngame.envs.batched.simple_adversary import SimpleAdversary
+from ocngame.envs.batched.simple_push import SimplePush
 from ocngame.envs.batched.simple_spread import SimpleSpread
+from ocngame.envs.batched.simple_tag import SimpleTag
 from ocngame.envs.world import World
 from ocngame.errors import UnknownNameError
 
@@ -21,7 +24,10 @@ __all__ = [
     "Physics",
     "Scenario",
     "Shapes",
+    "SimpleAdversary",
+    "SimplePush",
     "SimpleSpread",
+    "SimpleTag",
     "Smooth",
     "batched_names",
     "batched_world",
@@ -29,7 +35,10 @@ __all__ = [
 ]
 
 SCENARIOS: Mapping[str, type[Scenario]] = {
+    "simple_adversary": SimpleAdversary,
+    "simple_push": SimplePush,
     "simple_spread": SimpleSpread,
+    "simple_tag": SimpleTag,
 }
 """Worlds of particles by name."""
 

@@ -63,18 +63,24 @@ class Scenario(ABC):
     Attributes:
         name: The world's name.
         max_cycles: Steps of an episode, after which it is truncated.
-        extra: Number of rows that the world adds to the state.
-        stages: Number of stages of its curriculum, 1 without one.
     """
 
     name: str
     max_cycles: int
-    extra: int = 0
-    stages: int = 1
 
     def check(self) -> None:
         """Check the options that all worlds have."""
         integer("max_cycles", self.max_cycles, low=1)
+
+    @property
+    def extra(self) -> int:
+        """Number of rows that the world adds to the state."""
+        return 0
+
+    @property
+    def stages(self) -> int:
+        """Number of stages of its curriculum, 1 without one."""
+        return 1
 
     @property
     @abstractmethod

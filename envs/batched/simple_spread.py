@@ -5,7 +5,6 @@ the distance of the agent nearest to it, l minus the number of agents that it ov
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -46,23 +45,23 @@ class SimpleSpread(Scenario):
         integer("N", self.N, low=1)
         in_range("local_ratio", self.local_ratio, low=0, high=1)
 
-    @cached_property
+    @property
     def extra(self) -> int:
         """With a curriculum, one row: the weight of collisions."""
         return int(self.curriculum)
 
-    @cached_property
+    @property
     def stages(self) -> int:
         """Two with a curriculum."""
         return 2 if self.curriculum else 1
 
-    @cached_property
+    @property
     def agents(self) -> tuple[Body, ...]:
         """Discs of radius 0.15."""
         look = (0.35, 0.35, 0.85)
         return tuple(Body(name=f"agent_{i}", size=0.15, color=look) for i in range(self.N))
 
-    @cached_property
+    @property
     def landmarks(self) -> tuple[Body, ...]:
         """Points that nothing collides with."""
         return tuple(Body(name=f"landmark_{i}", collides=False) for i in range(self.N))

@@ -17,6 +17,12 @@ CASES = [
     ("simple_spread", 3, {"N": 1}),
     ("simple_spread", 3, {"N": 4, "curriculum": True}),
     ("simple_spread", 3, {"N": 1, "terminate_on_success": True, "max_cycles": 400}),
+    ("simple_tag", 3, {"max_cycles": 60}),
+    ("simple_tag", 3, {"num_good": 2, "num_adversaries": 4, "num_obstacles": 3}),
+    ("simple_tag", 3, {"num_obstacles": 0, "curriculum": True, "terminate_on_success": True}),
+    ("simple_adversary", 3, {}),
+    ("simple_adversary", 3, {"N": 4}),
+    ("simple_push", 3, {"max_cycles": 50}),
 ]
 
 
