@@ -1,0 +1,67 @@
+r"""The divergence of a field from tangents: exact or by random directions.
+
+With `v_k` the unit vectors, `tr F_x = sum_k v_k' F_x v_k`, at d tangents per sample. With Rademacher
+directions e (Hutchinson), `E[e' F_x e] = tr F_x` and `E |F_x e|^2 = |F_x|_F^2`, at R tangents whatever
+d is. The directions of a solve are drawn before it and held, so that the right-hand side stays a
+smooth function of time (arXiv 1810.01367, section 3.1).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ocngame._checks import integer
+
+__all__ = ["Divergence", "ExactDivergence", "HutchinsonDivergence"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergence(ABC):
+    """Which tangents are pushed through a field."""
+
+    @abstractmethod
+    def directions(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Give the tangents of a solve.
+
+        Args:
+            x: States, shape (B, d).
+            generator: Source of random directions.
+
+        Returns:
+            Shape (B, R, d), scaled such that `sum_r e_r' F_x e_r` stands for the trace.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactDivergence(Divergence):
+    """All unit vectors."""
+
+    def directions(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Give the unit vectors, shape (B, d, d)."""
+        del generator
+        size = x.shape[-1]
+        eye = torch.eye(size, dtype=x.dtype, device=x.device)
+        return eye.expand(len(x), size, size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HutchinsonDivergence(Divergence):
+    """Random directions.
+
+    Attributes:
+        count: R, directions per sample.
+    """
+
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        integer("count", self.count, low=1)
+
+    def directions(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Give Rademacher directions over `sqrt(R)`, shape (B, R, d)."""
+        shape = (len(x), self.count, x.shape[-1])
+        signs = torch.randint(0, 2, shape, generator=generator).to(x) * 2 - 1
+        return signs / self.count**0.5
