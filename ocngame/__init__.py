@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Player,
         PlayerGame,
     )
+    from ocngame.games.continuous import NeuralODE
     from ocngame.solvers.find_equilibria import find_equilibria
     from ocngame.solvers.lq import Solution, Status
     from ocngame.solvers.nonlinear import IterationOptions, NonlinearSolution
@@ -33,6 +34,7 @@ _EXPORTS = {
     "InformationStructure": "ocngame.games",
     "IterationOptions": "ocngame.solvers.nonlinear",
     "LQGame": "ocngame.games",
+    "NeuralODE": "ocngame.games.continuous",
     "NonlinearGame": "ocngame.games",
     "NonlinearSolution": "ocngame.solvers.nonlinear",
     "OCNOpt": "ocngame.solvers.ocnopt",
@@ -51,6 +53,7 @@ __all__ = [
     "InformationStructure",
     "IterationOptions",
     "LQGame",
+    "NeuralODE",
     "NonlinearGame",
     "NonlinearSolution",
     "OCNOpt",
