@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
+import torch.fx
 from torch import Tensor
 
 from ocngame._checks import integer
@@ -41,9 +42,7 @@ class ExactDivergence(Divergence):
     def directions(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """Give the unit vectors, shape (B, d, d)."""
         del generator
-        size = x.shape[-1]
-        eye = torch.eye(size, dtype=x.dtype, device=x.device)
-        return eye.expand(len(x), size, size)
+        return torch.diag_embed(torch.ones_like(x))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +61,12 @@ class HutchinsonDivergence(Divergence):
 
     def directions(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         """Give Rademacher directions over `sqrt(R)`, shape (B, R, d)."""
-        shape = (len(x), self.count, x.shape[-1])
-        signs = torch.randint(0, 2, shape, generator=generator).to(x) * 2 - 1
-        return signs / self.count**0.5
+        return _rademacher(x, self.count, generator) / self.count**0.5
+
+
+def _rademacher(x: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    shape = (len(x), count, x.shape[-1])
+    return torch.randint(0, 2, shape, generator=generator).to(x) * 2 - 1
+
+
+torch.fx.wrap("_rademacher")  # a tracer of the game does not know the number of samples

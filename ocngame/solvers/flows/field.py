@@ -1,13 +1,13 @@
 r"""A vector field that pushes forward tangents through its own layers.
 
 Layer l, with hidden states h and weights W without a bias (Grathwohl et al., arXiv 1810.01367,
-"concatsquash", with the context `c = (t, condition)`):
+"concatsquash" with a gate of 1 in the middle, with the context `c = (t, condition)`):
 
-    h_{l+1} = phi( (W_l h_l) * sigmoid(G_l c) + S_l c ),      the last without phi = tanh.
+    h_{l+1} = phi( (W_l h_l) * 2 sigmoid(G_l c) + S_l c ),      the last without phi = tanh.
 
 A tangent v of h is carried along by
 
-    v_{l+1} = phi'(.) * ( (W_l v_l) * sigmoid(G_l c) ).
+    v_{l+1} = phi'(.) * ( (W_l v_l) * 2 sigmoid(G_l c) ).
 
 State and tangents pass each `W_l` in one call, as positions of one sample: the input of the layer is
 `(B, 1 + R, features)`, position 0 the state. As `W_l` has no bias, the sum over positions of `g h'` of
@@ -106,7 +106,7 @@ class FlowField(nn.Module):
         last = len(self.weights) - 1
         layers = zip(self.weights, self.gates, self.shifts, strict=True)
         for number, (weight, gate, shift) in enumerate(layers):
-            gated = weight(rows) * torch.sigmoid(gate(context))[:, None]
+            gated = weight(rows) * (2 * torch.sigmoid(gate(context)))[:, None]
             state = gated[:, :1] + shift(context)[:, None]
             if number == last:
                 return torch.cat([state, gated[:, 1:]], 1)
@@ -120,7 +120,6 @@ class FlowField(nn.Module):
             raise InvalidInputError(
                 f"condition: expected {self.conditions} features per sample, got {found}"
             )
-        time = torch.as_tensor(t, dtype=rows.dtype, device=rows.device).reshape(1, 1)
         if condition is None:
-            return time
-        return torch.cat([time.expand(len(condition), 1), condition], 1)
+            return torch.ones_like(rows[:1, 0, :1]) * t
+        return torch.cat([torch.ones_like(condition[:, :1]) * t, condition], 1)

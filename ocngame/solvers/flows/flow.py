@@ -20,7 +20,7 @@ whole gradients, the empirical Fisher matrix of the density (rank-one start of a
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from ocngame._checks import non_negative, positive
 from ocngame.curvature import OutputHessian
 from ocngame.errors import InvalidInputError
+from ocngame.games.continuous import NeuralODE
 from ocngame.solvers.flows.divergence import Divergence, ExactDivergence
 from ocngame.solvers.flows.field import TangentField
-from ocngame.solvers.flows.solve import FixedSteps, SolverChoice, solve_ode
 
 __all__ = ["ContinuousFlow", "FlowDynamics", "FlowHessian", "FlowLoss"]
 
@@ -43,15 +43,17 @@ class FlowDynamics(nn.Module):
 
     Attributes:
         field: The vector field.
+        size: d, number of coordinates.
         directions: Tangents of the solve under way, shape (B, R, d).
         condition: What it is conditioned on, shape (B, c), or None.
     """
 
-    def __init__(self, field: nn.Module):
+    def __init__(self, field: nn.Module, size: int):
         """Keep the field.
 
         Args:
             field: A `TangentField`.
+            size: d, number of coordinates.
 
         Raises:
             InvalidInputError: if the field cannot push tangents.
@@ -62,6 +64,7 @@ class FlowDynamics(nn.Module):
                 f"field: expected a module with a method with_tangents, got {type(field).__name__}"
             )
         self.field = field
+        self.size = size
         self.directions: Tensor | None = None
         self.condition: Tensor | None = None
 
@@ -80,12 +83,11 @@ class FlowDynamics(nn.Module):
         """
         if self.directions is None:
             raise InvalidInputError("directions: expected tangents of the solve, got None")
-        size = state.shape[-1] - _EXTRA
-        x = state[:, :size]
+        x = state[:, : self.size]
         value, moved = self.field.with_tangents(t, x, self.directions, self.condition)  # pyright: ignore[reportCallIssue]
         trace = (self.directions * moved).sum((1, 2))
-        kinetic = (value * value).sum(1) / size
-        jacobian = (moved * moved).sum((1, 2)) / size
+        kinetic = (value * value).sum(1) / self.size
+        jacobian = (moved * moved).sum((1, 2)) / self.size
         return torch.cat([value, torch.stack([trace, kinetic, jacobian], 1)], 1)
 
 
@@ -99,7 +101,9 @@ class ContinuousFlow(nn.Module):
         *,
         time: float = 1.0,
         divergence: Divergence | None = None,
-        solver: SolverChoice | None = None,
+        steps: int = 8,
+        method: str = "rk4",
+        block: Callable[[nn.Module], nn.Module] | None = None,
         seed: int = 0,
     ):
         """Keep the parts.
@@ -109,7 +113,10 @@ class ContinuousFlow(nn.Module):
             size: d, number of coordinates.
             time: T.
             divergence: Rule for the trace; exact if None.
-            solver: How the equation is solved; 8 steps of the fourth-order rule if None.
+            steps: Even steps of the solver.
+            method: Rule of a step, see `NeuralODE`.
+            block: Makes from the right-hand side the module that solves it from 0 to T, if that is
+                not `NeuralODE`.
             seed: Seed of random directions where no generator is given.
         """
         super().__init__()
@@ -117,8 +124,10 @@ class ContinuousFlow(nn.Module):
         self.size = size
         self.time = time
         self.divergence = divergence if divergence is not None else ExactDivergence()
-        self.solver = solver if solver is not None else FixedSteps(steps=8)
-        self.dynamics = FlowDynamics(field)
+        self.dynamics = FlowDynamics(field, size)
+        self._solver = {"steps": steps, "method": method}
+        solved = NeuralODE(self.dynamics, times=(0.0, time), **self._solver)
+        self.block = solved if block is None else block(self.dynamics)
         self.generator = torch.Generator().manual_seed(seed)
 
     def forward(
@@ -134,12 +143,10 @@ class ContinuousFlow(nn.Module):
         Returns:
             The end state `(z, a, k, j)`, shape (B, d + 3).
         """
-        self._check(x)
         chosen = generator if generator is not None else self.generator
         self.dynamics.directions = self.divergence.directions(x, chosen)
         self.dynamics.condition = condition
-        start = torch.cat([x, x.new_zeros(len(x), _EXTRA)], 1)
-        return solve_ode(self.dynamics, start, 0.0, self.time, self.solver)
+        return self.block(torch.cat([x, *[torch.zeros_like(x[:, :1])] * _EXTRA], 1))
 
     def log_prob(
         self, x: Tensor, condition: Tensor | None = None, generator: torch.Generator | None = None
@@ -153,7 +160,14 @@ class ContinuousFlow(nn.Module):
 
         Returns:
             Shape (B,).
+
+        Raises:
+            InvalidInputError: if the points have another shape.
         """
+        if x.ndim != 2 or x.shape[1] != self.size:
+            raise InvalidInputError(
+                f"x: expected shape (samples, {self.size}), got {tuple(x.shape)}"
+            )
         end = self(x, condition, generator)
         z = end[:, : self.size]
         normal = -0.5 * (z * z).sum(1) - 0.5 * self.size * math.log(2 * math.pi)
@@ -202,20 +216,15 @@ class ContinuousFlow(nn.Module):
             )
         like = next(self.dynamics.parameters())
         x = torch.randn(count, self.size, generator=generator).to(like)
+        plain = _Plain(self.dynamics.field, condition)
         found, before = [], self.time
         with torch.no_grad():
             for now in times:
                 if now < before:
-                    x = solve_ode(_Plain(self.dynamics.field, condition), x, before, now, self.solver)
+                    x = NeuralODE(plain, times=(before, now), **self._solver)(x)
                 before = now
                 found.append(x)
         return torch.stack(found)
-
-    def _check(self, x: Tensor) -> None:
-        if x.ndim != 2 or x.shape[1] != self.size:
-            raise InvalidInputError(
-                f"x: expected shape (samples, {self.size}), got {tuple(x.shape)}"
-            )
 
 
 class _Plain(nn.Module):

@@ -10,9 +10,11 @@ r"""Networks with a differential equation inside.
 import torch
 from torch import Tensor, nn
 
+from ocngame.errors import InvalidInputError
+from ocngame.games.continuous import append_time
 from ocngame.solvers.flows import ContinuousFlow, FlowField
-from ocngame.solvers.flows.solve import SolverChoice, solve_ode
 from ocngame.training.ode.paths import path_derivative, path_start
+from ocngame.training.ode.solver import MakeBlock
 
 __all__ = ["ControlledField", "ConvField", "DigitsNetwork", "SeriesNetwork", "plane_flow"]
 
@@ -40,26 +42,25 @@ class ConvField(nn.Module):
         Returns:
             The same shape.
         """
-        hidden = torch.tanh(self.first(_with_time(t, z)))
-        return self.second(_with_time(t, hidden))
+        hidden = torch.tanh(self.first(append_time(t, z)))
+        return self.second(append_time(t, hidden))
 
 
 class DigitsNetwork(nn.Module):
     """Convolution, differential equation, linear layer."""
 
-    def __init__(self, classes: int, *, channels: int, solver: SolverChoice):
+    def __init__(self, classes: int, *, channels: int, block: MakeBlock):
         """Make the layers.
 
         Args:
             classes: Number of classes.
             channels: Channels of the state.
-            solver: How the equation is solved.
+            block: Makes the block that solves the equation.
         """
         super().__init__()
         self.stem = nn.Conv2d(1, channels, 3, padding=1)
-        self.field = ConvField(channels)
+        self.ode = block(ConvField(channels))
         self.head = nn.Linear(channels * 16, classes)
-        self.solver = solver
 
     def forward(self, x: Tensor) -> Tensor:
         """Give logits.
@@ -70,7 +71,7 @@ class DigitsNetwork(nn.Module):
         Returns:
             Shape (B, classes).
         """
-        z = solve_ode(self.field, self.stem(x), 0.0, 1.0, self.solver)
+        z = self.ode(self.stem(x))
         return self.head(nn.functional.avg_pool2d(torch.tanh(z), 2).flatten(1))
 
 
@@ -104,18 +105,22 @@ class ControlledField(nn.Module):
 
         Returns:
             The same shape.
+
+        Raises:
+            InvalidInputError: if no paths are set.
         """
         matrix = torch.tanh(self.second(torch.tanh(self.first(z))))
-        path = self.path if self.path is not None else z.new_zeros(len(z), 2, 2, self.channels)
-        speed = path_derivative(path, t)
-        return (matrix.unflatten(1, (z.shape[1], self.channels)) @ speed[:, :, None])[:, :, 0]
+        if self.path is None:
+            raise InvalidInputError("path: expected the paths of a batch, got None")
+        speed = path_derivative(self.path, t)
+        return (matrix.unflatten(1, (-1, self.channels)) @ speed[:, :, None])[:, :, 0]
 
 
 class SeriesNetwork(nn.Module):
     """Linear layer, controlled differential equation, linear layer."""
 
     def __init__(
-        self, channels: int, outputs: int, *, state: int, width: int, solver: SolverChoice
+        self, channels: int, outputs: int, *, state: int, width: int, block: MakeBlock
     ):
         """Make the layers.
 
@@ -124,13 +129,12 @@ class SeriesNetwork(nn.Module):
             outputs: Classes, or numbers to regress on.
             state: Size of the state.
             width: Width of the field's hidden layer.
-            solver: How the equation is solved.
+            block: Makes the block that solves the equation.
         """
         super().__init__()
         self.stem = nn.Linear(channels, state)
-        self.field = ControlledField(state, channels, width)
+        self.ode = block(ControlledField(state, channels, width))
         self.head = nn.Linear(state, outputs)
-        self.solver = solver
 
     def forward(self, x: Tensor) -> Tensor:
         """Give logits or numbers.
@@ -141,24 +145,18 @@ class SeriesNetwork(nn.Module):
         Returns:
             Shape (B, outputs).
         """
-        self.field.path = x
-        z = solve_ode(self.field, self.stem(path_start(x)), 0.0, 1.0, self.solver)
-        return self.head(z)
+        self.ode.field.path = x  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+        return self.head(self.ode(self.stem(path_start(x))))
 
 
-def plane_flow(width: int, solver: SolverChoice) -> ContinuousFlow:
+def plane_flow(width: int, block: MakeBlock) -> ContinuousFlow:
     """Make a flow on the plane with exact divergence.
 
     Args:
         width: Width of the field's two hidden layers.
-        solver: How its equation is solved.
+        block: Makes the block that solves its equation.
 
     Returns:
         The flow.
     """
-    return ContinuousFlow(FlowField(2, (width, width)), 2, solver=solver)
-
-
-def _with_time(t: Tensor, z: Tensor) -> Tensor:
-    time = torch.as_tensor(t, dtype=z.dtype, device=z.device)
-    return torch.cat([z, time.expand(len(z), 1, *z.shape[2:])], 1)
+    return ContinuousFlow(FlowField(2, (width, width)), 2, block=block)

@@ -87,8 +87,8 @@ def path_derivative(path: Tensor, t: Tensor) -> Tensor:
         Derivatives with respect to t, shape (B, C).
     """
     pieces = path.shape[1] - 1
-    place = torch.as_tensor(t, dtype=path.dtype, device=path.device) * pieces
-    k = place.detach().floor().clamp(0, pieces - 1).long()
+    place = t * pieces
+    k = torch.clamp(place.detach().floor(), 0, pieces - 1).long()
     u = place - k
     left, right = path[:, k], path[:, k + 1]
     slope = 6 * (u * u - u) * pieces

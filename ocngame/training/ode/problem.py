@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from ocngame.curvature import OutputHessian
 from ocngame.solvers.flows import ContinuousFlow, FlowHessian, FlowLoss
-from ocngame.solvers.flows.solve import AdjointDopri5, FixedSteps, SolverChoice
-from ocngame.training.ode.config import PROBLEMS, ODEConfig
+from ocngame.training.ode.config import ODEConfig
 from ocngame.training.ode.networks import DigitsNetwork, SeriesNetwork, plane_flow
 from ocngame.training.ode.samples import Samples, load_samples
+from ocngame.training.ode.solver import block_maker
 
 __all__ = ["Measured", "Problem", "make_problem"]
 
@@ -121,33 +121,17 @@ def make_problem(config: ODEConfig) -> Problem:
     )
 
 
-def solver_of(config: ODEConfig) -> SolverChoice:
-    """Give the solver that settings name.
-
-    Args:
-        config: Settings.
-
-    Returns:
-        The solver.
-    """
-    if config.solver == "adjoint_dopri5":
-        return AdjointDopri5(rtol=config.tolerance, atol=config.tolerance)
-    steps = config.solver_steps
-    usual = PROBLEMS[config.problem].solver_steps
-    return FixedSteps(method=config.solver, steps=usual if steps is None else steps)
-
-
 def _network(config: ODEConfig, samples: Samples) -> nn.Module:
-    solver = solver_of(config)
+    block = block_maker(config)
     if samples.outputs == 0:
-        return plane_flow(config.width or _WIDTH, solver)
+        return plane_flow(config.width or _WIDTH, block)
     if config.problem == "digits":
         channels = config.width or _CHANNELS
-        return DigitsNetwork(samples.outputs, channels=channels, solver=solver)
+        return DigitsNetwork(samples.outputs, channels=channels, block=block)
     return SeriesNetwork(
         samples.x_train.shape[-1],
         samples.outputs,
         state=_STATE,
         width=config.width or _WIDTH,
-        solver=solver,
+        block=block,
     )

@@ -16,7 +16,6 @@ from ocngame.solvers.flows import (
     FlowLoss,
     HutchinsonDivergence,
 )
-from ocngame.solvers.flows.solve import FixedSteps
 
 
 def make_flow(*, conditions=0, divergence=None, steps=16, size=2, gain=1.6, seed=0):
@@ -25,7 +24,7 @@ def make_flow(*, conditions=0, divergence=None, steps=16, size=2, gain=1.6, seed
     with torch.no_grad():
         for weight in field.parameters():
             weight.mul_(gain)
-    return ContinuousFlow(field, size, divergence=divergence, solver=FixedSteps(steps=steps))
+    return ContinuousFlow(field, size, divergence=divergence, steps=steps)
 
 
 def grid(half, count):
