@@ -1,5 +1,6 @@
 """Which cells are run: a grid on the tuning seed, then the best learning rate on the seeds."""
 
+from functools import partial
 from pathlib import Path
 
 from benchmarks.ode.runner import run
@@ -15,7 +16,7 @@ def tuned(task: str, optimizer: str, path: Path) -> float:
         cell = Cell(
             task=task, optimizer=optimizer, lr=lr, solver="rk4", seed=TUNING_SEED, steps=steps
         )
-        runs.append(make(cell, path, run))
+        runs.append(make(cell, path, partial(run, stop=TASKS[task].target)))
     return best(runs, TASKS[task].target)
 
 

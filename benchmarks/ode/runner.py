@@ -14,7 +14,8 @@ from ocngame.training.ode.problem import Problem, make_problem
 from ocngame.training.ode.solver import evaluations_of
 
 BLOWN_UP = 50.0  # times the first batch's loss at which a run has diverged
-EVERY = 2  # steps between measurements
+EVERY = 3  # steps between measurements
+WATCHED = 256  # training samples on which the loss is measured
 
 
 class FirstOrder:
@@ -50,8 +51,8 @@ class Ours:
         return info.loss
 
 
-def run(cell: Cell) -> Run:
-    """Train a network and measure it every few steps."""
+def run(cell: Cell, stop: float | None = None) -> Run:
+    """Train a network and measure it every few steps; end where the loss is at `stop`."""
     config = ODEConfig(problem=cell.task, seed=cell.seed, solver=cell.solver, steps=cell.steps)  # pyright: ignore[reportArgumentType]
     problem = make_problem(config)
     network: nn.Module = problem.network
@@ -71,8 +72,10 @@ def run(cell: Cell) -> Run:
             refused = -1
             break
         if (step + 1) % EVERY == 0:
-            found = problem.measure(network).train_loss
+            found = watched_loss(problem)
             curve.append((step + 1, float(f"{found:.5g}"), evaluations, round(seconds, 4)))
+            if stop is not None and found <= stop:
+                break
     end = problem.measure(network)
     return Run(
         cell=cell,
@@ -83,3 +86,10 @@ def run(cell: Cell) -> Run:
         parameters=sum(p.numel() for p in network.parameters()),
         refused=refused if refused else trainer.refused,
     )
+
+
+def watched_loss(problem: Problem) -> float:
+    """Give the mean loss over the first training samples."""
+    x, y = problem.samples.x_train[:WATCHED], problem.samples.y_train[:WATCHED]
+    with torch.no_grad():
+        return float(problem.loss(problem.network(x), y))

@@ -7,6 +7,8 @@ r"""Networks with a differential equation inside.
 * Densities: a flow on the plane.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,34 @@ from ocngame.solvers.flows import ContinuousFlow, FlowField
 from ocngame.training.ode.paths import path_derivative, path_start
 from ocngame.training.ode.solver import MakeBlock
 
-__all__ = ["ControlledField", "ConvField", "DigitsNetwork", "SeriesNetwork", "plane_flow"]
+__all__ = [
+    "ControlledField",
+    "ConvField",
+    "DigitsNetwork",
+    "EquationNetwork",
+    "SeriesNetwork",
+    "plane_flow",
+]
+
+
+class EquationNetwork(nn.Module, ABC):
+    """A network whose middle is a differential equation from t = 0 to 1."""
+
+    @abstractmethod
+    def begin(self, x: Tensor) -> Tensor:
+        """Give the state at 0 of inputs, and let the field know what it depends on besides.
+
+        Args:
+            x: Inputs, shape (B, ...).
+
+        Returns:
+            States, shape (B, ...).
+        """
+
+    @property
+    @abstractmethod
+    def field(self) -> nn.Module:
+        """The right-hand side, called as (t, z)."""
 
 
 class ConvField(nn.Module):
@@ -46,7 +75,7 @@ class ConvField(nn.Module):
         return self.second(append_time(t, hidden))
 
 
-class DigitsNetwork(nn.Module):
+class DigitsNetwork(EquationNetwork):
     """Convolution, differential equation, linear layer."""
 
     def __init__(self, classes: int, *, channels: int, block: MakeBlock):
@@ -62,6 +91,15 @@ class DigitsNetwork(nn.Module):
         self.ode = block(ConvField(channels))
         self.head = nn.Linear(channels * 16, classes)
 
+    @property
+    def field(self) -> nn.Module:
+        """Two convolutions."""
+        return self.ode.get_submodule("field")
+
+    def begin(self, x: Tensor) -> Tensor:
+        """Give the first convolution of images (B, 1, 8, 8)."""
+        return self.stem(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Give logits.
 
@@ -71,7 +109,7 @@ class DigitsNetwork(nn.Module):
         Returns:
             Shape (B, classes).
         """
-        z = self.ode(self.stem(x))
+        z = self.ode(self.begin(x))
         return self.head(nn.functional.avg_pool2d(torch.tanh(z), 2).flatten(1))
 
 
@@ -116,7 +154,7 @@ class ControlledField(nn.Module):
         return (matrix.unflatten(1, (-1, self.channels)) @ speed[:, :, None])[:, :, 0]
 
 
-class SeriesNetwork(nn.Module):
+class SeriesNetwork(EquationNetwork):
     """Linear layer, controlled differential equation, linear layer."""
 
     def __init__(
@@ -136,6 +174,16 @@ class SeriesNetwork(nn.Module):
         self.ode = block(ControlledField(state, channels, width))
         self.head = nn.Linear(state, outputs)
 
+    @property
+    def field(self) -> nn.Module:
+        """A network from the state to a matrix, times the derivative of the batch's paths."""
+        return self.ode.get_submodule("field")
+
+    def begin(self, x: Tensor) -> Tensor:
+        """Give a linear function of where paths (B, K, 2, channels) start."""
+        self.field.path = x  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+        return self.stem(path_start(x))
+
     def forward(self, x: Tensor) -> Tensor:
         """Give logits or numbers.
 
@@ -145,8 +193,7 @@ class SeriesNetwork(nn.Module):
         Returns:
             Shape (B, outputs).
         """
-        self.ode.field.path = x  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
-        return self.head(self.ode(self.stem(path_start(x))))
+        return self.head(self.ode(self.begin(x)))
 
 
 def plane_flow(width: int, block: MakeBlock) -> ContinuousFlow:
