@@ -115,11 +115,10 @@ class FlowField(nn.Module):
         return rows
 
     def _context(self, t: Tensor, rows: Tensor, condition: Tensor | None) -> Tensor:
-        found = 0 if condition is None else condition.shape[-1]
-        if found != self.conditions:
+        if (condition is None) != (self.conditions == 0):
             raise InvalidInputError(
-                f"condition: expected {self.conditions} features per sample, got {found}"
+                f"condition: expected {self.conditions} features per sample, got "
+                f"{'none' if condition is None else 'some'}"
             )
-        if condition is None:
-            return torch.ones_like(rows[:1, 0, :1]) * t
-        return torch.cat([torch.ones_like(condition[:, :1]) * t, condition], 1)
+        time = torch.ones_like(rows[:, 0, :1]) * t
+        return time if condition is None else torch.cat([time, condition], 1)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ocngame._checks import non_negative, positive
+from ocngame._checks import integer, non_negative, positive
 from ocngame.curvature import OutputHessian
 from ocngame.errors import InvalidInputError
 from ocngame.games.continuous import NeuralODE
@@ -99,6 +99,7 @@ class ContinuousFlow(nn.Module):
         field: nn.Module,
         size: int,
         *,
+        conditions: int = 0,
         time: float = 1.0,
         divergence: Divergence | None = None,
         steps: int = 8,
@@ -111,6 +112,7 @@ class ContinuousFlow(nn.Module):
         Args:
             field: A `TangentField`, such as `FlowField`.
             size: d, number of coordinates.
+            conditions: c, number of features that the density is conditioned on.
             time: T.
             divergence: Rule for the trace; exact if None.
             steps: Even steps of the solver.
@@ -120,8 +122,11 @@ class ContinuousFlow(nn.Module):
             seed: Seed of random directions where no generator is given.
         """
         super().__init__()
+        integer("size", size, low=1)
+        integer("conditions", conditions, low=0)
         positive("time", time)
         self.size = size
+        self.conditions = conditions
         self.time = time
         self.divergence = divergence if divergence is not None else ExactDivergence()
         self.dynamics = FlowDynamics(field, size)
@@ -130,23 +135,17 @@ class ContinuousFlow(nn.Module):
         self.block = solved if block is None else block(self.dynamics)
         self.generator = torch.Generator().manual_seed(seed)
 
-    def forward(
-        self, x: Tensor, condition: Tensor | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Carry points of the data to time T.
+    def forward(self, x: Tensor) -> Tensor:
+        """Carry points of the data to time T, with random directions from the flow's own generator.
 
         Args:
-            x: Points, shape (B, d).
-            condition: What the density is conditioned on, shape (B, c), or None.
-            generator: Source of random directions; the flow's own if None.
+            x: Points, followed by what each is conditioned on, shape (B, d + c).
 
         Returns:
             The end state `(z, a, k, j)`, shape (B, d + 3).
         """
-        chosen = generator if generator is not None else self.generator
-        self.dynamics.directions = self.divergence.directions(x, chosen)
-        self.dynamics.condition = condition
-        return self.block(torch.cat([x, *[torch.zeros_like(x[:, :1])] * _EXTRA], 1))
+        condition = x[:, self.size :] if self.conditions else None
+        return self._solve(x[:, : self.size], condition, self.generator)
 
     def log_prob(
         self, x: Tensor, condition: Tensor | None = None, generator: torch.Generator | None = None
@@ -155,7 +154,7 @@ class ContinuousFlow(nn.Module):
 
         Args:
             x: Points, shape (B, d).
-            condition: What the density is conditioned on, shape (B, c), or None.
+            condition: What the density is conditioned on, shape (B, c), or None if c is 0.
             generator: Source of random directions; the flow's own if None.
 
         Returns:
@@ -168,7 +167,8 @@ class ContinuousFlow(nn.Module):
             raise InvalidInputError(
                 f"x: expected shape (samples, {self.size}), got {tuple(x.shape)}"
             )
-        end = self(x, condition, generator)
+        self._check(condition, len(x))
+        end = self._solve(x, condition, self.generator if generator is None else generator)
         z = end[:, : self.size]
         normal = -0.5 * (z * z).sum(1) - 0.5 * self.size * math.log(2 * math.pi)
         return normal + end[:, self.size]
@@ -181,7 +181,7 @@ class ContinuousFlow(nn.Module):
         Args:
             count: B.
             generator: Source of the normal numbers.
-            condition: What the density is conditioned on, shape (B, c), or None.
+            condition: What the density is conditioned on, shape (B, c), or None if c is 0.
 
         Returns:
             Shape (B, d).
@@ -201,7 +201,7 @@ class ContinuousFlow(nn.Module):
             count: B.
             generator: Source of the normal numbers.
             times: Decreasing times in [0, T] to report.
-            condition: What the density is conditioned on, shape (B, c), or None.
+            condition: What the density is conditioned on, shape (B, c), or None if c is 0.
 
         Returns:
             Points at these times, shape (times, B, d).
@@ -209,6 +209,7 @@ class ContinuousFlow(nn.Module):
         Raises:
             InvalidInputError: if the times do not decrease within [0, T].
         """
+        self._check(condition, count)
         steps = zip((self.time, *times), times, strict=False)
         if not times or any(not 0 <= b <= a for a, b in steps):
             raise InvalidInputError(
@@ -225,6 +226,21 @@ class ContinuousFlow(nn.Module):
                 before = now
                 found.append(x)
         return torch.stack(found)
+
+    def _solve(
+        self, x: Tensor, condition: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        self.dynamics.directions = self.divergence.directions(x, generator)
+        self.dynamics.condition = condition
+        return self.block(torch.cat([x, *[torch.zeros_like(x[:, :1])] * _EXTRA], 1))
+
+    def _check(self, condition: Tensor | None, count: int) -> None:
+        shape = None if condition is None else tuple(condition.shape)
+        if shape != ((count, self.conditions) if self.conditions else None):
+            raise InvalidInputError(
+                f"condition: expected {self.conditions} features for each of {count} samples, got "
+                f"{'none' if shape is None else f'shape {shape}'}"
+            )
 
 
 class _Plain(nn.Module):
