@@ -10,7 +10,7 @@ from benchmarks.ode.tasks import GRIDS, SEEDS, TASKS, TUNING_SEED, best
 
 def tuned(task: str, optimizer: str, path: Path) -> float:
     """Choose a learning rate on the grid, in the mode of even steps."""
-    steps = TASKS[task].steps
+    steps = TASKS[task].tuning_steps
     runs = []
     for lr in GRIDS[optimizer]:
         cell = Cell(

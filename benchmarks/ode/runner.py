@@ -14,7 +14,7 @@ from ocngame.training.ode.problem import Problem, make_problem
 from ocngame.training.ode.solver import evaluations_of
 
 BLOWN_UP = 50.0  # times the first batch's loss at which a run has diverged
-EVERY = 3  # steps between measurements
+EVERY = 2  # steps between measurements
 WATCHED = 256  # training samples on which the loss is measured
 
 
@@ -71,7 +71,7 @@ def run(cell: Cell, stop: float | None = None) -> Run:
         if not loss - first <= BLOWN_UP * abs(first):
             refused = -1
             break
-        if (step + 1) % EVERY == 0:
+        if (step + 1) % EVERY == 0 or step + 1 == cell.steps:
             found = watched_loss(problem)
             curve.append((step + 1, float(f"{found:.5g}"), evaluations, round(seconds, 4)))
             if stop is not None and found <= stop:

@@ -21,21 +21,23 @@ class Task:
     Attributes:
         title: Its name in tables.
         steps: Steps of a run.
+        tuning_steps: Steps of a run over the grid.
         target: Training loss to reach.
     """
 
     title: str
     steps: int
+    tuning_steps: int
     target: float
 
 
 TASKS = {
-    "digits": Task(title="digits", steps=150, target=0.1),
-    "japanese_vowels": Task(title="JapaneseVowels", steps=100, target=0.05),
-    "basic_motions": Task(title="BasicMotions", steps=100, target=0.1),
-    "circles": Task(title="two circles", steps=150, target=3.3),
-    "moons": Task(title="two moons", steps=150, target=2.6),
-    "gaussians8": Task(title="eight Gaussians", steps=150, target=2.35),
+    "digits": Task(title="digits", steps=120, tuning_steps=150, target=0.1),
+    "japanese_vowels": Task(title="JapaneseVowels", steps=60, tuning_steps=60, target=0.01),
+    "basic_motions": Task(title="BasicMotions", steps=60, tuning_steps=60, target=0.02),
+    "circles": Task(title="two circles", steps=120, tuning_steps=150, target=3.3),
+    "moons": Task(title="two moons", steps=120, tuning_steps=150, target=2.6),
+    "gaussians8": Task(title="eight Gaussians", steps=120, tuning_steps=150, target=2.35),
 }
 
 
