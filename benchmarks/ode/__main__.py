@@ -4,8 +4,8 @@
     python -m benchmarks.ode time
     python -m benchmarks.ode report
 
-Results are appended to `results.jsonl` beside this file; what is there is not run again, and what was
-stopped goes on. OCNOpt is run again where the sources of ocngame have changed.
+Results are appended to `results.jsonl` beside this file; what is there is not run again, and what
+was stopped goes on. OCNOpt is run again where the sources of ocngame have changed.
 """
 
 import torch

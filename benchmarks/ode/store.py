@@ -59,7 +59,9 @@ class Run:
 
     def reached(self, target: float) -> tuple[int, int, float] | None:
         """Give steps, field evaluations and seconds to the first measured loss at a target."""
-        return next((tuple(point[:1] + point[2:]) for point in self.curve if point[1] <= target), None)  # pyright: ignore[reportReturnType]
+        return next(
+            (tuple(point[:1] + point[2:]) for point in self.curve if point[1] <= target), None
+        )  # pyright: ignore[reportReturnType]
 
 
 @lru_cache(maxsize=1)
@@ -67,7 +69,14 @@ def source_hash() -> str:
     """Hash the sources that a step of OCNOpt depends on."""
     root = Path(ocngame.__file__).parent
     digest = hashlib.sha256()
-    for folder in ("curvature", "bellman", "games", "linalg", "solvers/ocnopt", "solvers/continuous"):
+    for folder in (
+        "curvature",
+        "bellman",
+        "games",
+        "linalg",
+        "solvers/ocnopt",
+        "solvers/continuous",
+    ):
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]

@@ -65,8 +65,8 @@ class TrainODE:
     """Train a network with a differential equation inside, with OCNOpt next to Adam and SGD.
 
     Without options it tells nine speakers apart by vowels that are observed at irregular times; the
-    data come with ocngame. The run folder gets config.json, metrics.jsonl, checkpoint.pt, curves.png
-    and phase_portrait.png, or density.png where a density is learned.
+    data come with ocngame. The run folder gets config.json, metrics.jsonl, checkpoint.pt,
+    curves.png and phase_portrait.png, or density.png where a density is learned.
 
     Attributes:
         out: Run folder to make.

@@ -1,9 +1,9 @@
 r"""The divergence of a field from tangents: exact or by random directions.
 
-With `v_k` the unit vectors, `tr F_x = sum_k v_k' F_x v_k`, at d tangents per sample. With Rademacher
-directions e (Hutchinson), `E[e' F_x e] = tr F_x` and `E |F_x e|^2 = |F_x|_F^2`, at R tangents whatever
-d is. The directions of a solve are drawn before it and held, so that the right-hand side stays a
-smooth function of time (arXiv 1810.01367, section 3.1).
+With `v_k` the unit vectors, `tr F_x = sum_k v_k' F_x v_k`, at d tangents per sample. With
+Rademacher directions e (Hutchinson), `E[e' F_x e] = tr F_x` and `E |F_x e|^2 = |F_x|_F^2`, at R
+tangents whatever d is. The directions of a solve are drawn before it and held, so that the
+right-hand side stays a smooth function of time (arXiv 1810.01367, section 3.1).
 """
 
 from abc import ABC, abstractmethod

@@ -9,13 +9,14 @@ A tangent v of h is carried along by
 
     v_{l+1} = phi'(.) * ( (W_l v_l) * 2 sigmoid(G_l c) ).
 
-State and tangents pass each `W_l` in one call, as positions of one sample: the input of the layer is
-`(B, 1 + R, features)`, position 0 the state. As `W_l` has no bias, the sum over positions of `g h'` of
-what a hook on the layer sees is the whole gradient of `W_l`, the path through the divergence
-included; a divergence by a second call of autograd would hide that path from hooks.
+State and tangents pass each `W_l` in one call, as positions of one sample: the input of the layer
+is `(B, 1 + R, features)`, position 0 the state. As `W_l` has no bias, the sum over positions of
+`g h'` of what a hook on the layer sees is the whole gradient of `W_l`, the path through the
+divergence included; a divergence by a second call of autograd would hide that path from hooks.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -65,7 +66,7 @@ class FlowField(nn.Module):
         for width in hidden:
             integer("hidden", width, low=1)
         widths = [size, *hidden, size]
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.size, self.conditions = size, conditions
         self.weights = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairs)
         self.gates = nn.ModuleList(nn.Linear(1 + conditions, b) for _, b in pairs)

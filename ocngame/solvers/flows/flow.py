@@ -1,22 +1,23 @@
 r"""Continuous normalizing flows: densities by an ordinary differential equation.
 
-A point x of the data moves by `z' = F(t, z)` from t = 0 to T and is judged by a standard normal there
-(Chen et al., arXiv 1806.07366, theorem 1; Grathwohl et al., arXiv 1810.01367):
+A point x of the data moves by `z' = F(t, z)` from t = 0 to T and is judged by a standard normal
+there (Chen et al., arXiv 1806.07366, theorem 1; Grathwohl et al., arXiv 1810.01367):
 
     log p(x) = log N(z(T); 0, I) + int_0^T tr F_x(t, z(t)) dt.
 
 The state that is solved for is `(z, a, k, j)` of size d + 3 with `a' = tr F_x`, and the two running
-costs of RNODE (Finlay et al., arXiv 2002.02798), `k' = |F|^2` and `j' = |F_x|_F^2`, per dimension of
-the data. The loss of a batch is the mean of
+costs of RNODE (Finlay et al., arXiv 2002.02798), `k' = |F|^2` and `j' = |F_x|_F^2`, per dimension
+of the data. The loss of a batch is the mean of
 
     |z(T)|^2 / 2 + (d/2) log 2 pi - a(T) + kinetic * k(T) + jacobian * j(T),
 
 linear in a, k and j. Sampling draws z(T) from the normal and solves back to t = 0.
 
-For OCNOpt the output Hessian of this loss is the identity on z and zero elsewhere, which says nothing
-of what the weights do through the trace. `FlowHessian` gives instead one column per sample, the
-gradient `(z, -1, kinetic, jacobian)` of the loss in the output: the outer products of the samples'
-whole gradients, the empirical Fisher matrix of the density (rank-one start of arXiv 2002.08809).
+For OCNOpt the output Hessian of this loss is the identity on z and zero elsewhere, which says
+nothing of what the weights do through the trace. `FlowHessian` gives instead one column per sample,
+the gradient `(z, -1, kinetic, jacobian)` of the loss in the output: the outer products of the
+samples' whole gradients, the empirical Fisher matrix of the density (rank-one start of arXiv
+2002.08809).
 """
 
 import math
@@ -227,9 +228,7 @@ class ContinuousFlow(nn.Module):
                 found.append(x)
         return torch.stack(found)
 
-    def _solve(
-        self, x: Tensor, condition: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
+    def _solve(self, x: Tensor, condition: Tensor | None, generator: torch.Generator) -> Tensor:
         self.dynamics.directions = self.divergence.directions(x, generator)
         self.dynamics.condition = condition
         return self.block(torch.cat([x, *[torch.zeros_like(x[:, :1])] * _EXTRA], 1))

@@ -1,7 +1,7 @@
 r"""Networks with a differential equation inside.
 
-* Images: `z(0) = conv(x)`, `z' = F(t, z)` with F two convolutions whose input has the time as one more
-  channel, then a linear layer on `z(T)`.
+* Images: `z(0) = conv(x)`, `z' = F(t, z)` with F two convolutions whose input has the time as one
+  more channel, then a linear layer on `z(1)`.
 * Series (neural controlled differential equation, arXiv 2005.08926): `z(0) = A X(0)`,
   `z' = F(z) X'(t)` with F a network from the state to a matrix, then a linear layer on `z(1)`.
 * Densities: a flow on the plane.
@@ -157,9 +157,7 @@ class ControlledField(nn.Module):
 class SeriesNetwork(EquationNetwork):
     """Linear layer, controlled differential equation, linear layer."""
 
-    def __init__(
-        self, channels: int, outputs: int, *, state: int, width: int, block: MakeBlock
-    ):
+    def __init__(self, channels: int, outputs: int, *, state: int, width: int, block: MakeBlock):
         """Make the layers.
 
         Args:

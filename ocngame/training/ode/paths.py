@@ -1,9 +1,10 @@
 r"""Paths through irregular observations, as the control of a differential equation.
 
-A series `(s_i, v_i)` becomes a cubic path through its observations, with the time as one more channel
-(Kidger et al., arXiv 2005.08926, section 3.2): `X(t) = (s / scale, v)`, with t in [0, 1] along each
-series whatever its length. Slopes are those of scipy's monotone interpolant (PCHIP): a natural spline
-through noisy observations that stand close together swings far out of the data between them.
+A series `(s_i, v_i)` becomes a cubic path through its observations, with the time as one more
+channel (Kidger et al., arXiv 2005.08926, section 3.2): `X(t) = (s / scale, v)`, with t in [0, 1]
+along each series whatever its length. Slopes are those of scipy's monotone interpolant (PCHIP): a
+natural spline through noisy observations that stand close together swings far out of the data
+between them.
 
 The paths of a batch have different knots. So that a batch is one tensor, each is sampled at K even
 knots and given slopes there by the same rule; between these it is the cubic Hermite interpolant of

@@ -89,9 +89,7 @@ class Problem:
         accuracy = float("nan")
         if isinstance(self.loss, nn.CrossEntropyLoss):
             accuracy = float((output.argmax(-1) == samples.y_test).double().mean())
-        return Measured(
-            train_loss=float(train), test_loss=float(test), test_accuracy=accuracy
-        )
+        return Measured(train_loss=float(train), test_loss=float(test), test_accuracy=accuracy)
 
 
 def make_problem(config: ODEConfig) -> Problem:
@@ -103,9 +101,7 @@ def make_problem(config: ODEConfig) -> Problem:
     Returns:
         The problem; the same settings give the same weights.
     """
-    samples = load_samples(
-        config.problem, seed=config.seed, keep=config.keep, knots=config.knots
-    )
+    samples = load_samples(config.problem, seed=config.seed, keep=config.keep, knots=config.knots)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = _network(config, samples)

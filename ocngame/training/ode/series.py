@@ -101,7 +101,9 @@ def basic_motions() -> SeriesSet:
     return SeriesSet(train, test, y_train, y_test)
 
 
-def oscillations(count: int, seed: int, *, observations: int = 40, noise: float = 0.02) -> SeriesSet:
+def oscillations(
+    count: int, seed: int, *, observations: int = 40, noise: float = 0.02
+) -> SeriesSet:
     """Draw damped oscillations.
 
     Args:

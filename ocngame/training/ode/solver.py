@@ -35,7 +35,7 @@ class AdjointBlock(nn.Module):
         super().__init__()
         positive("tolerance", tolerance)
         try:
-            import torchdiffeq  # noqa: F401, PLC0415
+            import torchdiffeq  # noqa: F401
         except ImportError as error:
             raise InvalidInputError(
                 "solver: adjoint_dopri5 needs the package torchdiffeq, which is not installed; "
@@ -55,7 +55,7 @@ class AdjointBlock(nn.Module):
         Returns:
             The state at 1, same shape.
         """
-        import torchdiffeq  # noqa: PLC0415
+        import torchdiffeq
 
         times = torch.tensor([0.0, 1.0])
         options = {"rtol": self.tolerance, "atol": self.tolerance}

@@ -1,4 +1,4 @@
-"""Flows: densities integrate to one, traces and costs equal dense Jacobians, samples follow them."""
+"""Flows: densities integrate to one, traces equal dense Jacobians, samples follow densities."""
 
 import math
 
@@ -24,9 +24,7 @@ def make_flow(*, conditions=0, divergence=None, steps=16, size=2, gain=1.6, seed
     with torch.no_grad():
         for weight in field.parameters():
             weight.mul_(gain)
-    return ContinuousFlow(
-        field, size, conditions=conditions, divergence=divergence, steps=steps
-    )
+    return ContinuousFlow(field, size, conditions=conditions, divergence=divergence, steps=steps)
 
 
 def grid(half, count):
@@ -220,7 +218,9 @@ def test_bad_input_is_named():
     flow = make_flow()
     with pytest.raises(InvalidInputError, match=r"x: expected shape \(samples, 2\), got \(3, 4\)"):
         flow.log_prob(torch.zeros(3, 4))
-    with pytest.raises(InvalidInputError, match=r"condition: expected 0 features .* got shape \(5, 3\)"):
+    with pytest.raises(
+        InvalidInputError, match=r"condition: expected 0 features .* got shape \(5, 3\)"
+    ):
         flow.log_prob(points(), torch.zeros(5, 3))
     with pytest.raises(InvalidInputError, match="field: expected a module with a method"):
         ContinuousFlow(nn.Linear(2, 2), 2)
