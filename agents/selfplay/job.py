@@ -2,10 +2,12 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gymnasium.spaces import Discrete
+from torch import Tensor, nn
 
 from ocngame.agents.evaluation import evaluate
 from ocngame.agents.random import RandomDecider
@@ -130,13 +132,7 @@ class SelfPlayJob(Job[SelfPlayRow]):
         found = magnet = math.nan
         if isinstance(self.world, TreeWorld):
             tree, nets = self.world.tree, (self.learner.policy, self.learner.magnet)
-            found, magnet = (
-                exploitability(
-                    tree,
-                    tree.policy(lambda o, legal, net=net: masked_log_softmax(net(o), legal).exp()),
-                )
-                for net in nets
-            )
+            found, magnet = (exploitability(tree, tree.policy(_chooser(net))) for net in nets)
         world = make_turn_world(config.world, min(config.episodes, 256))
         returns = {}
         for i, group in enumerate(world.groups):
@@ -215,6 +211,10 @@ def load_selfplay_decider(path: Path) -> PolicyDecider:
     learner = _learner(world, config)
     learner.load_state_dict(content["learner"])
     return PolicyDecider(path.name, learner.policy, world.groups)
+
+
+def _chooser(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda seen, legal: masked_log_softmax(network(seen), legal).exp()
 
 
 def _learner(world: World, config: SelfPlayConfig) -> SelfPlayLearner:

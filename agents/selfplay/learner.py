@@ -12,13 +12,15 @@ drives the regularisation's bias out, as the outer iteration of regularised Nash
 by `rho += tau (pi - rho)` after every iteration.
 
 The policy is a network of what the player sees. The objective is taken over all actions at the
-decisions that were played, not over sampled ones alone, with q from a critic Q(s, a) of the state of
-the whole world: information that players lack is averaged out by the states that come with an
-observation, and the cards' luck does not enter. Where there is no `q` but for the action taken,
-`ocngame.agents.selfplay.targets` says what it is trained towards.
+decisions that were played, not over sampled ones alone, with q from a critic Q(s, a) of the state
+of the whole world: information that players lack is averaged out by the states that come with an
+observation. `ocngame.agents.selfplay.targets` says what the critic is trained towards.
 
-The closed form of the step, `log pi_{k+1} = (log pi_k + eta q + eta alpha log rho) / (1 + eta alpha)
-+ const`, is the target of OCNOpt: the policy is then a network game with the cross-entropy to it.
+The closed form of the step,
+
+    log pi_{k+1} = (log pi_k + eta q + eta alpha log rho) / (1 + eta alpha) + const
+
+is the target of OCNOpt: the policy is then a network game with the cross-entropy to it.
 """
 
 import copy

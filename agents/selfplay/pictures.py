@@ -1,4 +1,4 @@
-"""Curves of a self-play run: exploitability where it is known, payoffs against the random player."""
+"""Curves of a self-play run: exploitability where it is known, payoffs against random."""
 
 import math
 from collections.abc import Sequence

@@ -21,8 +21,8 @@ _SELF = -1
 class Rollout:
     """Copies of a world between two decisions.
 
-    A copy draws its opponent anew when its game is over. The last `share` of the copies play against
-    the league, with the learner in seat 0 in every other one.
+    A copy draws its opponent anew when its game is over. The last `share` of the copies play
+    against the league, with the learner in seat 0 in every other one.
 
     Attributes:
         world: The world.
@@ -75,7 +75,8 @@ class Rollout:
                 )
             if bool((transition.truncated[first] | transition.truncated[second]).any()):
                 raise InvalidInputError(
-                    f"world: expected games that end by their rules, {self.world.name!r} cut one off"
+                    "world: expected games that end by their rules, "
+                    f"{self.world.name!r} cut one off"
                 )
             over = transition.over
             rows.append(row | {"actions": drawn[:, 0], "rewards": rewards, "over": over})

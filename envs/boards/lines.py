@@ -181,7 +181,7 @@ class LineWorld(World):
         )
 
     def _view(self, stones: Tensor) -> Tensor:
-        """Give the planes as PettingZoo flattens them: fields outermost, own and other innermost."""
+        """Give the planes as PettingZoo flattens them: own and other innermost."""
         return stones.mT.reshape(len(stones), -1)
 
 

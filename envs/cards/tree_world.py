@@ -168,7 +168,7 @@ class TreeWorld(World):
 
 
 def _cumulative(tree: GameTree) -> Tensor:
-    """Give the cumulative probabilities of chance's steps, the last left out, [S, C - 1]; else 2."""
+    """Give chance's cumulative probabilities without the last, [S, C - 1]; 2 elsewhere."""
     chance = tree.actor == CHANCE
     below = chance[tree.parent.clamp(min=0)] & (tree.parent >= 0)
     counts = torch.bincount(tree.parent[below], minlength=tree.size)

@@ -11,8 +11,18 @@ from ocngame.errors import InvalidInputError
 from ocngame.training.adversarial_config import AdversarialConfig
 from ocngame.training.config import SupervisedConfig
 from ocngame.training.ode.config import ODEConfig
+from ocngame.training.selfplay_config import SelfPlayConfig
 
-__all__ = ["Draw", "Evaluate", "Resume", "Solve", "TrainAdversarial", "TrainODE", "TrainSupervised"]
+__all__ = [
+    "Draw",
+    "Evaluate",
+    "Resume",
+    "Solve",
+    "TrainAdversarial",
+    "TrainODE",
+    "TrainSelfplay",
+    "TrainSupervised",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +88,27 @@ class TrainODE:
         tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/ode-PROBLEM-TIME)"),
     ] = None
     config: Annotated[ODEConfig, tyro.conf.arg(name="")] = field(default_factory=ODEConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSelfplay:
+    """Learn a turn-based zero-sum game for two by self-play with a slow reference policy.
+
+    Without options it learns Leduc poker and measures its exploitability. The run folder gets
+    config.json, metrics.jsonl, checkpoint.pt and curves.png.
+
+    Attributes:
+        out: Run folder to make.
+        config: Settings of the run.
+    """
+
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/selfplay-WORLD-TIME)"),
+    ] = None
+    config: Annotated[SelfPlayConfig, tyro.conf.arg(name="")] = field(
+        default_factory=SelfPlayConfig
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from ocngame.cli.commands import (
     Solve,
     TrainAdversarial,
     TrainODE,
+    TrainSelfplay,
     TrainSupervised,
 )
 from ocngame.cli.parser import Command, UsageError, parse
@@ -66,7 +67,7 @@ def _run(command: Command) -> None:
 
         draw.draw_network(command)
         return
-    from ocngame.cli import adversarial, ode, supervised
+    from ocngame.cli import adversarial, ode, selfplay, supervised
 
     match command:
         case TrainSupervised():
@@ -75,6 +76,8 @@ def _run(command: Command) -> None:
             adversarial.train(command.config, command.out)
         case TrainODE():
             ode.train(command.config, command.out)
+        case TrainSelfplay():
+            selfplay.train(command.config, command.out)
         case Resume():
             _owner(command.run).resume(command.run)
         case Evaluate():
@@ -83,9 +86,9 @@ def _run(command: Command) -> None:
 
 def _owner(run: Path) -> ModuleType:
     """Give the module whose kind of job a run folder is of."""
-    from ocngame.cli import adversarial, ode, supervised
+    from ocngame.cli import adversarial, ode, selfplay, supervised
 
-    return next((job for job in (adversarial, ode) if job.owns(run)), supervised)
+    return next((job for job in (adversarial, ode, selfplay) if job.owns(run)), supervised)
 
 
 @contextmanager

@@ -25,13 +25,16 @@ from ocngame.cli.commands import (
     Solve,
     TrainAdversarial,
     TrainODE,
+    TrainSelfplay,
     TrainSupervised,
 )
 from ocngame.errors import OcnGameError
 
 __all__ = ["Command", "UsageError", "parse"]
 
-Command = TrainSupervised | TrainAdversarial | TrainODE | Resume | Evaluate | Solve | Draw
+Command = (
+    TrainSupervised | TrainAdversarial | TrainODE | TrainSelfplay | Resume | Evaluate | Solve | Draw
+)
 
 
 class UsageError(Exception):
@@ -54,6 +57,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     train.command(name="supervised")(TrainSupervised)
     train.command(name="adversarial")(TrainAdversarial)
     train.command(name="ode")(TrainODE)
+    train.command(name="selfplay")(TrainSelfplay)
     app = SubcommandApp()
     app.command(train, name="train", help="Train players.")
     app.command(name="resume")(Resume)

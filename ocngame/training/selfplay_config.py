@@ -39,17 +39,17 @@ class LearnerConfig:
     width: int = 128
     depth: int = 2
     optimizer: Optimizer = "adam"
-    policy_lr: float = 1e-3
-    critic_lr: float = 1e-3
+    policy_lr: float = 3e-3
+    critic_lr: float = 3e-3
     decay: bool = True
     magnet_weight: float = 0.2
     magnet_rate: float = 0.005
     proximal: float = 1.0
     trace: float = 0.8
-    policy_epochs: int = 2
+    policy_epochs: int = 4
     critic_epochs: int = 4
     replay: int = 4
-    minibatch: int = 512
+    minibatch: int = 256
     gradient_norm: float = 1.0
 
     def __post_init__(self) -> None:

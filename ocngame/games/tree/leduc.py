@@ -1,9 +1,9 @@
 """Leduc poker: six cards of three ranks, a private and a public one, two rounds of betting.
 
-Both pay an ante of 1. Actions are fold (0, only when a bet stands), call or check (1) and raise (2),
-by 2 chips in the first round and 4 in the second, at most two raises a round; player 0 begins both
-rounds. The public card is shown after the first round. A pair with it wins, then the higher rank;
-equal ranks share (Southey et al., Bayes' bluff, 1207.1411, section 4.1).
+Both pay an ante of 1. Actions are fold (0, only when a bet stands), call or check (1) and raise
+(2), by 2 chips in the first round and 4 in the second, at most two raises a round; player 0 begins
+both rounds. The public card is shown after the first round. A pair with it wins, then the higher
+rank; equal ranks share (Southey et al., Bayes' bluff, 1207.1411, section 4.1).
 
 Suits never matter, so that cards are dealt by rank: 288 information sets instead of the 936 of a
 tree that tells suits apart, and the same values.
