@@ -135,7 +135,7 @@ def test_a_sampled_gradient_is_near_the_exact_one():
         found = -torch.cat([g.T.reshape(-1) for g in grads])
         wanted = torch.autograd.functional.jacobian(exact, u)[n].float()
         assert float((found - wanted).norm() / wanted.norm()) < 0.1
-        assert -float(cost) == pytest.approx(float(exact(u)[n]), abs=0.03)
+        assert -float(cost.detach()) == pytest.approx(float(exact(u)[n]), abs=0.03)
 
 
 def distance_to_mixed(make, config: PlayerOptConfig, steps: int, seed: int) -> float:
@@ -156,15 +156,14 @@ def distance_to_mixed(make, config: PlayerOptConfig, steps: int, seed: int) -> f
 @pytest.mark.parametrize("make", [matching_pennies, rock_paper_scissors])
 def test_coupled_players_settle_where_simultaneous_gradients_go_round(make):
     settle, rounds = [], []
+    alone = PlayerOptConfig(
+        information=InformationStructure.OPEN_LOOP,
+        curvature=IdentityOwn(step=2.0),
+        step=PlainStep(),
+    )
     for seed in (0, 1):
-        coupled = PlayerOptConfig(curvature=IdentityOwn(step=2.0), step=PlainStep())
-        settle.append(distance_to_mixed(make, coupled, 150, seed))
-        alone = PlayerOptConfig(
-            information=InformationStructure.OPEN_LOOP,
-            curvature=IdentityOwn(step=2.0),
-            step=PlainStep(),
-        )
-        rounds.append(distance_to_mixed(make, alone, 150, seed))
+        settle.append(distance_to_mixed(make, PlayerOptConfig(), 50, seed))
+        rounds.append(distance_to_mixed(make, alone, 60, seed))
     assert max(settle) < 0.12
     assert min(rounds) > 0.3
 
