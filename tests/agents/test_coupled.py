@@ -135,7 +135,7 @@ def test_a_sampled_gradient_is_near_the_exact_one():
         found = -torch.cat([g.T.reshape(-1) for g in grads])
         wanted = torch.autograd.functional.jacobian(exact, u)[n].float()
         assert float((found - wanted).norm() / wanted.norm()) < 0.1
-        assert -float(cost.detach()) == pytest.approx(float(exact(u)[n]), abs=0.03)
+        assert -float(cost.detach()) == pytest.approx(float(exact(u)[n]), abs=0.075)
 
 
 def distance_to_mixed(make, config: PlayerOptConfig, steps: int, seed: int) -> float:
