@@ -97,7 +97,7 @@ def _finish(job: SelfPlayJob, console: Console) -> None:
         console.print(f"interrupted; go on with: ocngame resume {where}", highlight=False)
         raise
     drawn = job.draw()
-    console.print(_table(shown[-5:]))
+    console.print(_table(shown[-5:] or [job.measure()]))
     names = ", ".join(["config.json", "metrics.jsonl", "checkpoint.pt", *drawn])
     console.print(f"{where}: {names}", highlight=False, soft_wrap=True)
 
