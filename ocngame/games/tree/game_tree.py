@@ -84,9 +84,7 @@ class GameTree:
             high.scatter_reduce_(0, self.info[mine], values[mine], "amax")
             if bool((low != high).any()):
                 label = self.labels[int((low != high).nonzero()[0])]
-                raise InvalidInputError(
-                    f"game: expected information sets {what}, {label!r} is not"
-                )
+                raise InvalidInputError(f"game: expected information sets {what}, {label!r} is not")
 
     @property
     def size(self) -> int:
