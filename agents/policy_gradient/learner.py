@@ -209,12 +209,12 @@ class GroupLearner:
         def closure() -> Tensor:
             if self._layout.sequences:
                 body, _ = policy.body.sequence(batch.x, memory, over)
-                outputs = policy.complete(body)
+                outputs = policy.head.allow(policy.complete(body), batch.masks)
             else:
-                outputs = policy(batch.x)
+                outputs = policy(batch.x, batch.masks)
             loss = policy_loss(
                 policy.head,
-                policy.head.allow(outputs, batch.masks),
+                outputs,
                 batch.choices,
                 batch.old,
                 batch.advantages,

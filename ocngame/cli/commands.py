@@ -10,8 +10,17 @@ from ocngame._checks import integer
 from ocngame.errors import InvalidInputError
 from ocngame.training.adversarial_config import AdversarialConfig
 from ocngame.training.config import SupervisedConfig
+from ocngame.training.marl_config import MarlConfig
 
-__all__ = ["Draw", "Evaluate", "Resume", "Solve", "TrainAdversarial", "TrainSupervised"]
+__all__ = [
+    "Draw",
+    "Evaluate",
+    "Resume",
+    "Solve",
+    "TrainAdversarial",
+    "TrainMarl",
+    "TrainSupervised",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +69,25 @@ class TrainAdversarial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainMarl:
+    """Train teams of agents in a world by policy gradients, with OCNOpt or Adam.
+
+    Without options three agents learn to spread over three landmarks. The run folder gets
+    config.json, metrics.jsonl, checkpoint.pt and curves.png.
+
+    Attributes:
+        out: Run folder to make.
+        config: Settings of the run.
+    """
+
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/marl-WORLD-TIME)"),
+    ] = None
+    config: Annotated[MarlConfig, tyro.conf.arg(name="")] = field(default_factory=MarlConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resume:
     """Go on with a run from its last checkpoint, as if it had never stopped.
 
@@ -76,9 +104,17 @@ class Evaluate:
 
     Attributes:
         run: Run folder to read.
+        world: World for teams to play in; empty for that of the run.
+        episodes: Episodes that teams play; 0 for those of the run's settings.
     """
 
     run: tyro.conf.Positional[Path]
+    world: str = ""
+    episodes: int = 0
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        integer("episodes", self.episodes, low=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,11 @@ from ocngame.cli.commands import (
     Resume,
     Solve,
     TrainAdversarial,
+    TrainMarl,
     TrainSupervised,
 )
 from ocngame.cli.parser import Command, UsageError, parse
-from ocngame.errors import InvalidInputError, OcnGameError, UnsupportedModuleError
+from ocngame.errors import CheckpointError, InvalidInputError, OcnGameError, UnsupportedModuleError
 
 __all__ = ["main"]
 
@@ -63,6 +64,9 @@ def _run(command: Command) -> None:
 
         draw.draw_network(command)
         return
+    if _of_teams(command):
+        _run_teams(command)
+        return
     from ocngame.cli import adversarial, supervised
 
     match command:
@@ -76,6 +80,29 @@ def _run(command: Command) -> None:
         case Evaluate():
             job = adversarial if adversarial.owns(command.run) else supervised
             job.evaluate_run(command.run)
+
+
+def _of_teams(command: Command) -> bool:
+    if not isinstance(command, Resume | Evaluate):
+        return isinstance(command, TrainMarl)
+    from ocngame.training.run_folder import RunFolder
+
+    try:
+        return RunFolder(command.run).read_config().get("job") == "marl"
+    except CheckpointError:
+        return False
+
+
+def _run_teams(command: Command) -> None:
+    from ocngame.cli import marl
+
+    match command:
+        case TrainMarl():
+            marl.train(command.config, command.out)
+        case Resume():
+            marl.resume(command.run)
+        case Evaluate():
+            marl.evaluate_run(command.run, command.world, command.episodes)
 
 
 @contextmanager
