@@ -2,7 +2,8 @@
 
 from typing import Protocol, runtime_checkable
 
-from ocngame.envs import World
+from ocngame._checks import one_of
+from ocngame.envs import World, batched_names, batched_world
 
 __all__ = ["WorldMaker", "make_world"]
 
@@ -35,7 +36,9 @@ def make_world(name: str, copies: int, device: str) -> World:
 
     Returns:
         The world.
-    """
-    from ocngame.envs import make
 
-    return make(name, copies, device=device)
+    Raises:
+        UnknownNameError: if there is no such world.
+    """
+    one_of("world", name, batched_names())
+    return batched_world(name, batch_size=copies, seed=0, device=device)
