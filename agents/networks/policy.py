@@ -1,5 +1,7 @@
 """The policy of a group: what each agent sees, a body, a head."""
 
+from typing import no_type_check
+
 import torch
 from torch import Tensor, nn
 
@@ -55,6 +57,7 @@ class Policy(nn.Module):
         outputs, memory = self.body.advance(self.inputs(observations), memory)
         return self.head.allow(self.complete(outputs), mask), memory
 
+    @no_type_check  # It is traced with proxies.
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Give outputs for inputs of the body, from an empty memory.
 
@@ -67,6 +70,7 @@ class Policy(nn.Module):
         """
         return self.head.allow(self.complete(self.body(x)), mask)
 
+    @no_type_check
     def complete(self, outputs: Tensor) -> Tensor:
         """Put the free numbers behind what the body gives.
 

@@ -25,13 +25,16 @@ from ocngame.cli.commands import (
     Solve,
     TrainAdversarial,
     TrainMarl,
+    TrainODE,
     TrainSupervised,
 )
 from ocngame.errors import OcnGameError
 
 __all__ = ["Command", "UsageError", "parse"]
 
-Command = TrainSupervised | TrainAdversarial | TrainMarl | Resume | Evaluate | Solve | Draw
+Command = (
+    TrainSupervised | TrainAdversarial | TrainMarl | TrainODE | Resume | Evaluate | Solve | Draw
+)
 
 
 class UsageError(Exception):
@@ -54,6 +57,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     train.command(name="supervised")(TrainSupervised)
     train.command(name="adversarial")(TrainAdversarial)
     train.command(name="marl")(TrainMarl)
+    train.command(name="ode")(TrainODE)
     app = SubcommandApp()
     app.command(train, name="train", help="Train players.")
     app.command(name="resume")(Resume)

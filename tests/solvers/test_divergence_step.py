@@ -11,7 +11,7 @@ from ocngame.solvers.ocnopt import DivergenceStep, FixedDamping, OCNOpt, OCNOptC
 
 def _problem(delta, curvature=None, lr=1.0):
     torch.manual_seed(0)
-    model = nn.Linear(4, 3).double()
+    model = nn.Sequential(nn.Linear(4, 3)).double()
     x, advantages = torch.randn(64, 4).double(), torch.randn(64).double()
     choices = torch.randint(3, (64,))
     config = OCNOptConfig(
@@ -62,8 +62,8 @@ def test_within_the_bound_the_length_minimises_the_quadratic_model():
     assert info.cap == 1
     # At the minimiser along the move, slope and curvature balance: g'v + v'Fv = 0.
     with torch.no_grad():
-        model.weight.copy_(start[:12].view(3, 4))
-        model.bias.copy_(start[12:])
+        model[0].weight.copy_(start[:12].view(3, 4))
+        model[0].bias.copy_(start[12:])
     weight, bias = move[:12].view(3, 4), move[12:]
     torch.manual_seed(0)
     nn.Linear(4, 3).double()
