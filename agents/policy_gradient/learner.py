@@ -184,8 +184,8 @@ class GroupLearner:
         returns = found.returns[found.valid]
         if not bool(torch.isfinite(returns).all()):
             raise NonFiniteError(
-                f"segment: expected finite rewards and values of group {self.group.name!r}, got NaN "
-                "or infinity"
+                f"segment: expected finite rewards and values of group {self.group.name!r}, "
+                "got NaN or infinity"
             )
         explained = _explained(values[found.valid], returns)
         self.memory = torch.where(segment.over[-1][:, None, None], 0.0, memories[-1])

@@ -105,9 +105,9 @@ class PolicyAdamSettings:
         clip_gradient: Largest norm of a gradient; 0 for no limit.
     """
 
-    lr: float = 1e-3
-    critic_lr: float = 1e-3
-    epochs: int = 5
+    lr: float = 2e-3
+    critic_lr: float = 2e-3
+    epochs: int = 10
     minibatches: int = 4
     clip_gradient: float = 0.5
 
@@ -134,7 +134,7 @@ class PolicyOCNOptSettings:
         minibatches: Steps per pass.
     """
 
-    divergence: float = 3e-3
+    divergence: float = 1e-3
     critic_fraction: float = 0.02
     damping: float = 3e-4
     measure_every: int = 4

@@ -18,17 +18,20 @@ from ocngame.errors import CheckpointError, InvalidInputError, NonFiniteError, U
 from ocngame.training.marl_config import (
     MarlConfig,
     NetworkSettings,
+    PolicyAdamSettings,
     PolicyOCNOptSettings,
     SurrogateSettings,
     marl_config_from_dict,
 )
 
 SEPARATE = NetworkSettings(sharing="separate")
+OCNOPT = PolicyOCNOptSettings(divergence=3e-3)
 GATED = NetworkSettings(memory="gated", observations=True)
 
 
 def _config(updates=20, **changes):
     settings = {
+        "adam": PolicyAdamSettings(lr=1e-3, critic_lr=1e-3, epochs=5),
         "copies": 16,
         "steps": 8,
         "episodes": 32,
@@ -61,8 +64,8 @@ def _numbers(job):
     [
         ({}, {}),
         ({"masked": True}, {"algorithm": "mappo", "network": SEPARATE}),
-        ({"masked": True, "cut": True}, {"optimizer": "ocnopt"}),
-        ({"actions": "multi"}, {"optimizer": "ocnopt", "algorithm": "mappo"}),
+        ({"masked": True, "cut": True}, {"optimizer": "ocnopt", "ocnopt": OCNOPT}),
+        ({"actions": "multi"}, {"optimizer": "ocnopt", "algorithm": "mappo", "ocnopt": OCNOPT}),
     ],
     ids=["adam", "mappo separate", "ocnopt masked", "ocnopt multi"],
 )
