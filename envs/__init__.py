@@ -1,5 +1,7 @@
 """Worlds: environments that games are played in."""
 
+from ocngame.envs.adapters import AdaptedWorld
+from ocngame.envs.making import make
 from ocngame.envs.world import Group, Moment, Transition, World
 
-__all__ = ["Group", "Moment", "Transition", "World"]
+__all__ = ["AdaptedWorld", "Group", "Moment", "Transition", "World", "make"]
