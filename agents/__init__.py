@@ -2,6 +2,19 @@
 
 from ocngame.agents.decider import Decider, by_group
 from ocngame.agents.evaluation import EpisodeReturns, evaluate
+from ocngame.agents.greedy import GreedyDecider
+from ocngame.agents.particle_game import PlannerOptions
+from ocngame.agents.planner import NashPlanner, scenario_of
 from ocngame.agents.random import RandomDecider
 
-__all__ = ["Decider", "EpisodeReturns", "RandomDecider", "by_group", "evaluate"]
+__all__ = [
+    "Decider",
+    "EpisodeReturns",
+    "GreedyDecider",
+    "NashPlanner",
+    "PlannerOptions",
+    "RandomDecider",
+    "by_group",
+    "evaluate",
+    "scenario_of",
+]

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ApiError",
     "CheckpointError",
     "ConvergenceError",
     "InvalidInputError",
@@ -13,6 +14,7 @@ __all__ = [
     "UnknownNameError",
     "UnsolvableGameError",
     "UnsupportedModuleError",
+    "WorkerError",
 ]
 
 
@@ -79,3 +81,11 @@ class ConvergenceError(OcnGameError):
 
 class CheckpointError(OcnGameError):
     """Raised when a checkpoint cannot be read or does not fit what it is loaded into."""
+
+
+class ApiError(OcnGameError):
+    """Raised when an environment does not keep to the interface that it claims to have."""
+
+
+class WorkerError(OcnGameError):
+    """Raised when a worker process has died; the message names it and what it was doing."""

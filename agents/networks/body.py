@@ -14,7 +14,7 @@ The gated unit (Cho et al., 2014, in the form of cuDNN), with state h and input 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, no_type_check
 
 import torch
 from torch import Tensor, nn
@@ -161,6 +161,7 @@ class FeedForward(Body):
         self.hidden = nn.Sequential(*layers)
         self.memory_size = 0
 
+    @no_type_check  # It is traced with proxies.
     def forward(self, x: Tensor) -> Tensor:
         """Run the layers; see `Body.forward`."""
         return self.last(self.hidden(x))

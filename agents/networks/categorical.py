@@ -12,6 +12,7 @@ act), the distribution is uniform and of no consequence.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import no_type_check
 
 import torch
 from torch import Tensor
@@ -44,6 +45,7 @@ class CategoricalHead(Head):
         self.size = sum(self.sizes)
         self._several = several
 
+    @no_type_check  # It is traced with proxies.
     def allow(self, outputs: Tensor, mask: Tensor | None) -> Tensor:
         """Set logits of forbidden actions to a large negative number; see `Head.allow`."""
         return outputs if mask is None else torch.where(mask, outputs, _NEVER)

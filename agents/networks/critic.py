@@ -4,6 +4,8 @@ IPPO's critic sees the agent's own observation; MAPPO's (Yu et al., 2022, 2103.0
 the world as well.
 """
 
+from typing import no_type_check
+
 from torch import Tensor, nn
 
 from ocngame.agents.networks.body import Body
@@ -37,6 +39,7 @@ class Critic(nn.Module):
         super().__init__()
         self.inputs, self.body, self.central, self.returns = inputs, body, central, returns
 
+    @no_type_check  # It is traced with proxies.
     def forward(self, x: Tensor) -> Tensor:
         """Give values in the network's units, from an empty memory.
 

@@ -6,6 +6,7 @@ units at the world's door, so that log-probabilities are those of what was drawn
 """
 
 from abc import ABC, abstractmethod
+from typing import no_type_check
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ class Head(ABC):
     size: int
     free: int = 0
 
+    @no_type_check  # It is traced with proxies.
     def allow(self, outputs: Tensor, mask: Tensor | None) -> Tensor:
         """Take the probability of actions that are not allowed away.
 

@@ -20,10 +20,9 @@ class AgentInputs(nn.Module):
         size: F.
         sizes: O_j of every part.
         agents: A.
-        moments: Of every part, None where they are not normalised.
+        moments: Of every part; empty where they are not normalised.
     """
 
-    moments: nn.ModuleList | None
     identity: Tensor
 
     def __init__(self, sizes: Sequence[int], *, agents: int, identity: bool, normalise: bool):
@@ -38,7 +37,7 @@ class AgentInputs(nn.Module):
         super().__init__()
         count = agents if identity and agents > 1 else 0
         self.register_buffer("identity", torch.eye(agents, count), persistent=False)
-        self.moments = nn.ModuleList(map(RunningMoments, sizes)) if normalise else None
+        self.moments = nn.ModuleList(RunningMoments(n) for n in sizes if normalise)
         self.size = sum(sizes) + count
         self.sizes, self.agents = tuple(sizes), agents
 
@@ -52,8 +51,8 @@ class AgentInputs(nn.Module):
             [..., A, F].
         """
         joined = list(parts)
-        if self.moments is not None:
-            joined = [m.normalise(p, _REACH) for m, p in zip(self.moments, parts, strict=True)]
+        if len(self.moments) > 0:
+            joined = [m.normalise(p, _REACH) for m, p in zip(self._each(), parts, strict=True)]
         if self.identity.shape[1] > 0:
             joined.append(self.identity.expand(*parts[0].shape[:-1], -1))
         return joined[0] if len(joined) == 1 else torch.cat(joined, -1)
@@ -65,6 +64,8 @@ class AgentInputs(nn.Module):
             valid: [...], bool, which agents count.
             *parts: [..., A, O_j].
         """
-        if self.moments is not None:
-            for moments, part in zip(self.moments, parts, strict=True):
-                moments.update(part[valid])
+        for moments, part in zip(self._each(), parts, strict=False):
+            moments.update(part[valid])
+
+    def _each(self) -> list[RunningMoments]:
+        return [m for m in self.moments if isinstance(m, RunningMoments)]

@@ -1,5 +1,7 @@
 """The policy of a group: what each agent sees, a body, a head."""
 
+from typing import no_type_check
+
 import torch
 from torch import Tensor, nn
 
@@ -55,17 +57,20 @@ class Policy(nn.Module):
         outputs, memory = self.body.advance(self.inputs(observations), memory)
         return self.head.allow(self.complete(outputs), mask), memory
 
-    def forward(self, x: Tensor) -> Tensor:
+    @no_type_check  # It is traced with proxies.
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Give outputs for inputs of the body, from an empty memory.
 
         Args:
             x: [..., A, F].
+            mask: Allowed actions [..., A, k], None where all are.
 
         Returns:
-            [..., A, P].
+            [..., A, P], of the distribution over the allowed actions.
         """
-        return self.complete(self.body(x))
+        return self.head.allow(self.complete(self.body(x)), mask)
 
+    @no_type_check
     def complete(self, outputs: Tensor) -> Tensor:
         """Put the free numbers behind what the body gives.
 

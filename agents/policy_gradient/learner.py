@@ -18,6 +18,7 @@ from ocngame.agents.policy_gradient.samples import Layout, Samples
 from ocngame.agents.policy_gradient.segment import GroupSegment, Segment
 from ocngame.agents.policy_gradient.surrogate import critic_loss, policy_loss
 from ocngame.envs import Group
+from ocngame.errors import NonFiniteError
 from ocngame.training.marl_config import SurrogateSettings
 
 __all__ = ["GroupLearner", "UpdateReport"]
@@ -98,6 +99,9 @@ class GroupLearner:
 
         Returns:
             What was done.
+
+        Raises:
+            NonFiniteError: if rewards or values are not finite; nothing is changed then.
         """
         own = segment.groups[self.group.name]
         for descent in self._descents:
@@ -177,9 +181,14 @@ class GroupLearner:
             discount=settings.discount,
             decay=settings.decay,
         )
-        self.memory = torch.where(segment.over[-1][:, None, None], 0.0, memories[-1])
         returns = found.returns[found.valid]
+        if not bool(torch.isfinite(returns).all()):
+            raise NonFiniteError(
+                f"segment: expected finite rewards and values of group {self.group.name!r}, "
+                "got NaN or infinity"
+            )
         explained = _explained(values[found.valid], returns)
+        self.memory = torch.where(segment.over[-1][:, None, None], 0.0, memories[-1])
         critic.learn_scale(returns)
         samples = Samples(
             x=self.policy.inputs(own.observations),
@@ -209,12 +218,12 @@ class GroupLearner:
         def closure() -> Tensor:
             if self._layout.sequences:
                 body, _ = policy.body.sequence(batch.x, memory, over)
-                outputs = policy.complete(body)
+                outputs = policy.head.allow(policy.complete(body), batch.masks)
             else:
-                outputs = policy(batch.x)
+                outputs = policy(batch.x, batch.masks)
             loss = policy_loss(
                 policy.head,
-                policy.head.allow(outputs, batch.masks),
+                outputs,
                 batch.choices,
                 batch.old,
                 batch.advantages,

@@ -16,6 +16,7 @@ from ocngame.agents.networks import (
 )
 from ocngame.agents.policy_gradient.descent import AdamDescent, Descent
 from ocngame.agents.policy_gradient.learner import GroupLearner
+from ocngame.agents.policy_gradient.ocnopt_descent import critic_descent, policy_descent
 from ocngame.agents.policy_gradient.samples import Layout
 from ocngame.envs import Group, World
 from ocngame.training.marl_config import MarlConfig
@@ -99,6 +100,11 @@ def make_learners(world: World, config: MarlConfig) -> Mapping[str, GroupLearner
 
 
 def _descents(policy: Policy, critic: Critic, config: MarlConfig) -> tuple[Descent, Descent]:
+    if config.optimizer == "ocnopt":
+        return (
+            policy_descent(policy, config.ocnopt, config.seed),
+            critic_descent(critic, config.ocnopt, config.seed),
+        )
     adam = config.adam
     return (
         AdamDescent(policy, lr=adam.lr, clip_gradient=adam.clip_gradient),

@@ -139,6 +139,27 @@ class MarlJob(Job[MarlRow]):
         name = f"{self.config.algorithm} {self.config.optimizer}"
         return [PolicyDecider(name, policies) for policies in teams.values()]
 
+    def make_world(self, name: str) -> World:
+        """Make a world to measure in.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The world, to be closed by the caller.
+        """
+        return self._make(name, self.config.evaluation_copies, self.config.device)
+
+    def measured_world(self) -> World:
+        """Give the world that measured returns are of, as in the settings.
+
+        Returns:
+            The world, closed with the job.
+        """
+        if self._measured is None:
+            self._measured = self.make_world(self.config.evaluation or self.config.world)
+        return self._measured
+
     def measure(
         self, episodes: int | None = None, *, deterministic: bool, world: World | None = None
     ) -> EpisodeReturns:
@@ -152,16 +173,10 @@ class MarlJob(Job[MarlRow]):
         Returns:
             Their returns.
         """
-        config = self.config
-        if world is None:
-            if self._measured is None:
-                name = config.evaluation or config.world
-                self._measured = self._make(name, config.evaluation_copies, config.device)
-            world = self._measured
         return evaluate(
-            world,
+            self.measured_world() if world is None else world,
             self.deciders(),
-            episodes=config.episodes if episodes is None else episodes,
+            episodes=self.config.episodes if episodes is None else episodes,
             seed=_EVALUATION_SEED,
             deterministic=deterministic,
         )
@@ -184,6 +199,7 @@ class MarlJob(Job[MarlRow]):
         for world in (self.world, self._measured):
             if world is not None:
                 world.close()
+        self._measured = None
 
     def _advance(self) -> list[MarlRow]:
         start = time.process_time()

@@ -4,12 +4,13 @@ r"""The nonsmooth pieces that rewards are written in, exact or made smooth.
 |---|---|---|
 | length of (a, b) | sqrt(a^2 + b^2) | sqrt(a^2 + b^2 + w^2) - w |
 | least of d_1..d_n | min | -w log sum_k exp(-d_k / w) |
-| whether d < r | 1 or 0 | 1 / (1 + exp((d - r) / w)) |
+| whether d < r | 1 or 0 | 1 / (1 + (s/v)^2), s = v log(1 + exp((d - r) / v)) |
 | max(0, d) | that | w log(1 + exp(d / w)) |
 | least of d and a bound b | min | b - w log(1 + exp((b - d) / w)) |
 
-A planner that needs second derivatives writes w; as w goes to 0 each becomes the exact one (the
-first two within w and w log n of it, everywhere).
+As w and v go to 0 each becomes the exact one (the first two within w and w log n of it,
+everywhere). v is a width of its own, the `reach`: a planner does not see a step that it is not at,
+and with the long tail of a large v it knows from afar where to go.
 """
 
 from abc import ABC, abstractmethod
@@ -120,13 +121,17 @@ class Smooth(Shapes):
 
     Attributes:
         width: w, in the units of what is compared.
+        reach: v, of `below`; as `width` if None.
     """
 
     width: float
+    reach: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the width."""
+        """Check the widths."""
         positive("width", self.width)
+        if self.reach is not None:
+            positive("reach", self.reach)
 
     def length(self, a: Tensor, b: Tensor) -> Tensor:
         """Give lengths; see `Shapes.length`."""
@@ -138,7 +143,8 @@ class Smooth(Shapes):
 
     def below(self, d: Tensor, limit: Tensor | float) -> Tensor:
         """Say where numbers are below a limit; see `Shapes.below`."""
-        return torch.sigmoid((limit - d) / self.width)
+        v = self.width if self.reach is None else self.reach
+        return 1 / (1 + softplus((d - limit) / v).square())
 
     def ramp(self, d: Tensor) -> Tensor:
         """Give the positive part; see `Shapes.ramp`."""

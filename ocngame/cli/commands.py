@@ -10,6 +10,7 @@ from ocngame._checks import integer
 from ocngame.errors import InvalidInputError
 from ocngame.training.adversarial_config import AdversarialConfig
 from ocngame.training.config import SupervisedConfig
+from ocngame.training.marl_config import MarlConfig
 from ocngame.training.ode.config import ODEConfig
 from ocngame.training.selfplay_config import SelfPlayConfig
 
@@ -19,6 +20,7 @@ __all__ = [
     "Resume",
     "Solve",
     "TrainAdversarial",
+    "TrainMarl",
     "TrainODE",
     "TrainSelfplay",
     "TrainSupervised",
@@ -68,6 +70,25 @@ class TrainAdversarial:
     config: Annotated[AdversarialConfig, tyro.conf.arg(name="")] = field(
         default_factory=AdversarialConfig
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainMarl:
+    """Train teams of agents in a world by policy gradients, with OCNOpt or Adam.
+
+    Without options three agents learn to spread over three landmarks. The run folder gets
+    config.json, metrics.jsonl, checkpoint.pt and curves.png.
+
+    Attributes:
+        out: Run folder to make.
+        config: Settings of the run.
+    """
+
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/marl-WORLD-TIME)"),
+    ] = None
+    config: Annotated[MarlConfig, tyro.conf.arg(name="")] = field(default_factory=MarlConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +149,17 @@ class Evaluate:
 
     Attributes:
         run: Run folder to read.
+        world: World for teams to play in; empty for that of the run.
+        episodes: Episodes that teams play; 0 for those of the run's settings.
     """
 
     run: tyro.conf.Positional[Path]
+    world: str = ""
+    episodes: int = 0
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        integer("episodes", self.episodes, low=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -20,14 +21,17 @@ from ocngame.cli.commands import (
     Resume,
     Solve,
     TrainAdversarial,
+    TrainMarl,
     TrainODE,
     TrainSelfplay,
     TrainSupervised,
 )
 from ocngame.cli.parser import Command, UsageError, parse
-from ocngame.errors import InvalidInputError, OcnGameError, UnsupportedModuleError
+from ocngame.errors import CheckpointError, InvalidInputError, OcnGameError, UnsupportedModuleError
 
 __all__ = ["main"]
+
+_KINDS = ("adversarial", "marl", "ode", "selfplay")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,28 +71,39 @@ def _run(command: Command) -> None:
 
         draw.draw_network(command)
         return
-    from ocngame.cli import adversarial, ode, selfplay, supervised
-
     match command:
         case TrainSupervised():
-            supervised.train(command.config, command.out)
+            _job("supervised").train(command.config, command.out)
         case TrainAdversarial():
-            adversarial.train(command.config, command.out)
+            _job("adversarial").train(command.config, command.out)
+        case TrainMarl():
+            _job("marl").train(command.config, command.out)
         case TrainODE():
-            ode.train(command.config, command.out)
+            _job("ode").train(command.config, command.out)
         case TrainSelfplay():
-            selfplay.train(command.config, command.out)
+            _job("selfplay").train(command.config, command.out)
         case Resume():
-            _owner(command.run).resume(command.run)
+            _job(_kind(command.run)).resume(command.run)
         case Evaluate():
-            _owner(command.run).evaluate_run(command.run)
+            kind = _kind(command.run)
+            # Only teams can be measured in another world.
+            more = (command.world, command.episodes) if kind == "marl" else ()
+            _job(kind).evaluate_run(command.run, *more)
 
 
-def _owner(run: Path) -> ModuleType:
-    """Give the module whose kind of job a run folder is of."""
-    from ocngame.cli import adversarial, ode, selfplay, supervised
+def _job(kind: str) -> ModuleType:
+    return import_module(f"ocngame.cli.{kind}")
 
-    return next((job for job in (adversarial, ode, selfplay) if job.owns(run)), supervised)
+
+def _kind(run: Path) -> str:
+    """Say which kind of job a run folder is of; supervised where its settings cannot be read."""
+    from ocngame.training.run_folder import RunFolder
+
+    try:
+        kind = RunFolder(run).read_config().get("job")
+    except CheckpointError:
+        kind = None
+    return kind if kind in _KINDS else "supervised"
 
 
 @contextmanager

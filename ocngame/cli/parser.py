@@ -24,6 +24,7 @@ from ocngame.cli.commands import (
     Resume,
     Solve,
     TrainAdversarial,
+    TrainMarl,
     TrainODE,
     TrainSelfplay,
     TrainSupervised,
@@ -33,7 +34,15 @@ from ocngame.errors import OcnGameError
 __all__ = ["Command", "UsageError", "parse"]
 
 Command = (
-    TrainSupervised | TrainAdversarial | TrainODE | TrainSelfplay | Resume | Evaluate | Solve | Draw
+    TrainSupervised
+    | TrainAdversarial
+    | TrainMarl
+    | TrainODE
+    | TrainSelfplay
+    | Resume
+    | Evaluate
+    | Solve
+    | Draw
 )
 
 
@@ -56,6 +65,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     train = SubcommandApp()
     train.command(name="supervised")(TrainSupervised)
     train.command(name="adversarial")(TrainAdversarial)
+    train.command(name="marl")(TrainMarl)
     train.command(name="ode")(TrainODE)
     train.command(name="selfplay")(TrainSelfplay)
     app = SubcommandApp()

@@ -105,9 +105,9 @@ class PolicyAdamSettings:
         clip_gradient: Largest norm of a gradient; 0 for no limit.
     """
 
-    lr: float = 1e-3
-    critic_lr: float = 1e-3
-    epochs: int = 5
+    lr: float = 2e-3
+    critic_lr: float = 2e-3
+    epochs: int = 10
     minibatches: int = 4
     clip_gradient: float = 0.5
 
@@ -127,17 +127,26 @@ class PolicyOCNOptSettings:
     Attributes:
         divergence: Divergence from the policy before that one step may make, by the quadratic
             model: it takes the place of a learning rate.
+        critic_fraction: Part of the critic's loss that the second-order term of one step may use.
+        damping: Added to the curvature.
+        measure_every: Steps between measurements of the curvature, after the first ones.
         epochs: Passes over a segment.
         minibatches: Steps per pass.
     """
 
-    divergence: float = 3e-3
+    divergence: float = 1e-3
+    critic_fraction: float = 0.02
+    damping: float = 3e-4
+    measure_every: int = 4
     epochs: int = 2
     minibatches: int = 4
 
     def __post_init__(self) -> None:
         """Validate the settings."""
         positive("ocnopt.divergence", self.divergence)
+        in_range("ocnopt.critic_fraction", self.critic_fraction, low=0.0, high=1.0, low_open=True)
+        positive("ocnopt.damping", self.damping)
+        integer("ocnopt.measure_every", self.measure_every, low=1)
         integer("ocnopt.epochs", self.epochs, low=1)
         integer("ocnopt.minibatches", self.minibatches, low=1)
 
@@ -196,6 +205,13 @@ class MarlConfig:
         if not self.world:
             raise InvalidInputError("world: expected a name, got an empty one")
         integer("seed", self.seed, low=0)
+        if self.optimizer == "ocnopt" and (
+            self.network.sharing != "shared" or self.network.memory != "nothing"
+        ):
+            raise InvalidInputError(
+                "optimizer: expected adam for separate or recurrent networks, got 'ocnopt', which "
+                "trains shared networks without memory"
+            )
         for name in (
             "frames",
             "copies",

@@ -5,6 +5,7 @@ from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.cooperation import BanditAlignment, Cooperation, FixedAlignment
 from ocngame.solvers.ocnopt.damping import FixedDamping, Judge, LevenbergMarquardt
 from ocngame.solvers.ocnopt.decay import Decay
+from ocngame.solvers.ocnopt.divergence import DivergenceStep
 from ocngame.solvers.ocnopt.estimate import Estimate
 from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.optimizer import OCNOpt
@@ -17,6 +18,7 @@ __all__ = [
     "BanditAlignment",
     "Cooperation",
     "Decay",
+    "DivergenceStep",
     "Estimate",
     "Exp3",
     "FallbackRule",

@@ -1,18 +1,9 @@
 r"""The step of the trust region: stages choose their lengths jointly, the loss bounds them.
 
-Each stage t has the direction `d_t = -M_t^{-1} m_t` (m the averaged gradient), of natural length
-`n_t = sqrt(-m_t' d_t)`. The stages are players with one cost, and each chooses one number, the
-multiple `b_t` of its normalised direction `d_t / n_t`. In the Gauss-Newton model of the loss their
-stage game is
-
-    min_b  -n' b + 1/2 b' (H + r mean(diag H) I) b,
-    H_ts = (1/B) sum_{c,k} (z_tck' d_t) (z_sck' d_s) / (n_t n_s)
-
-with k columns z_tck for each sample c: the entries off the diagonal of H are what the stages' moves
-do to each other, which no block-diagonal curvature sees. The cooperative solution is one linear
-system of the size of the number of stages. H is averaged over the steps that measure it; between
-them it keeps its last value, so that the batch at hand does not decide alone how far the controls
-move (a batch whose outputs are saturated has almost no curvature, and would let the others down).
+The lengths b of the stages' moves solve a stage game with the model H of the loss
+(`stage_lengths`): n are the natural lengths of the directions. H is averaged over steps, so that
+the batch at hand does not decide alone how far the controls move (a batch whose outputs are
+saturated has almost no curvature, and would let the others down).
 
 A step may use a part of what the loss has left to give. With `q = b' H b`, the change of the
 outputs in the metric of the loss, `w = n' b`, the first-order promise, and `room = loss - bound`,
@@ -41,11 +32,15 @@ import torch
 from torch import Tensor
 
 from ocngame._checks import in_range, positive
+from ocngame.solvers.ocnopt.stage_lengths import (
+    TINY,
+    averaged_model,
+    cooperative_lengths,
+    inner_products,
+)
 from ocngame.solvers.ocnopt.step_rule import Proposal, Situation, StepRule
 
 __all__ = ["TrustRegionStep"]
-
-_TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,17 +84,15 @@ class TrustRegionStep(StepRule):
     def propose(self, situation: Situation) -> Proposal:
         """Give the moves of the stages."""
         directions, limit = situation.directions[0], situation.limit
-        slopes = _inner(situation.averages, directions)
+        slopes = inner_products(situation.averages, directions)
         natural = (-slopes).clamp_min(0).sqrt()
-        scale = 1.0 / natural.clamp_min(_TINY**0.5)
+        scale = 1.0 / natural.clamp_min(TINY**0.5)
         memory = self._advanced(situation, scale)
         model = memory["model"]
         highest = max(limit.rates)
         shares = natural.new_tensor(limit.rates) / highest if highest > 0 else 0.0 * natural
-        ridge = self.ridge * model.diagonal().mean().clamp_min(_TINY)
-        eye = torch.eye(len(natural), dtype=natural.dtype, device=natural.device)
-        lengths = torch.linalg.solve(model + ridge * eye, natural)
-        weights = lengths * scale / max(highest, _TINY)
+        lengths = cooperative_lengths(model, natural, self.ridge)
+        weights = lengths * scale / max(highest, TINY)
         lengths = shares * lengths
         *multiples, used, promise, loss, radius, slope = torch.stack(
             [
@@ -128,28 +121,17 @@ class TrustRegionStep(StepRule):
         loss = scale.new_tensor(situation.limit.loss)
         memory["loss"] = memory["loss"].lerp(loss, 1 - self.memory) if memory else loss
         if "promised" in memory and situation.last is not None:
-            left = -_inner(situation.gradients, situation.last) @ scale.new_tensor(
+            left = -inner_products(situation.gradients, situation.last) @ scale.new_tensor(
                 situation.limit.rates
             )
-            sigma = (left / memory["promised"].clamp_min(_TINY)).clamp(-1.0, 1.0)
+            sigma = (left / memory["promised"].clamp_min(TINY)).clamp(-1.0, 1.0)
             sigma = memory["sigma"].lerp(sigma, 1 - self.memory) if "sigma" in memory else sigma
             change = ((sigma - self.aim) / self.aim).clamp(-1.0, 1.0)
             radius = memory["radius"] * torch.exp(self.pace * change)
             memory |= {"sigma": sigma, "radius": radius.clamp(self.least, self.most)}
         else:
             memory["radius"] = torch.ones_like(loss)
-        if situation.columns is None:
-            return memory
-        images = [
-            z.inner(d).flatten()
-            for z, d in zip(situation.columns, situation.directions[0], strict=True)
-        ]
-        image = torch.stack(images).double() * scale[:, None]
-        model = image @ image.mT / situation.columns[0].count[1]
-        count = memory["count"] + 1 if "count" in memory else torch.ones_like(loss)
-        if "model" in memory:
-            model = memory["model"].lerp(model, (1 / count).clamp_min(1 - self.memory))
-        return memory | {"model": model, "count": count}
+        return memory | averaged_model(situation, scale, memory, self.memory)
 
     def _cap(
         self, situation: Situation, loss: float, promise: float, used: float, radius: float
@@ -164,10 +146,3 @@ class TrustRegionStep(StepRule):
             math.sqrt(2 * self.fraction * radius * room / used),
             self.promise * math.sqrt(radius) * room / promise,
         )
-
-
-def _inner(left: object, right: object) -> Tensor:
-    """Give the inner products of the stages, in float64."""
-    return torch.stack(
-        [torch.dot(a.flatten(), b.flatten()) for a, b in zip(left, right, strict=True)]  # pyright: ignore[reportArgumentType, reportCallIssue]
-    ).double()

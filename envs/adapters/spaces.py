@@ -1,0 +1,147 @@
+"""From an environment's spaces to rows of numbers and back.
+
+A flattened observation lists, in the space's own order: the entries of a Box (row by row), MultiBinary
+as they are; one-hot vectors for Discrete and for each part of MultiDiscrete; the parts of a Dict or
+a Tuple one after the other. It is gymnasium's `flatten`, written into a row that exists already.
+
+Actions are Discrete (counted from 0), MultiDiscrete (flat; MultiBinary is one of twos) or a flat,
+bounded Box.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from ocngame.errors import InvalidInputError
+
+__all__ = ["action_decoder", "canonical_action_space", "observation_writer"]
+
+Writer = Callable[[Any, np.ndarray], None]
+
+
+def observation_writer(space: spaces.Space) -> tuple[int, Writer]:
+    """Give the size of a flattened observation and what writes one into a row.
+
+    Args:
+        space: The observation space.
+
+    Returns:
+        The size, and a function of an observation and a row [size]; it raises ValueError where the
+        observation is not of the space's shape.
+
+    Raises:
+        InvalidInputError: if observations of the space have no fixed size.
+    """
+    if isinstance(space, spaces.Box | spaces.MultiBinary):
+        shape = tuple(space.shape or ())
+        return int(np.prod(shape, dtype=int)), _array_writer(shape)
+    if isinstance(space, spaces.Discrete):
+        return int(space.n), _one_hot_writer(np.array([space.n]), np.array([space.start]))
+    if isinstance(space, spaces.MultiDiscrete):
+        sizes, start = space.nvec.ravel(), np.asarray(space.start).ravel()
+        return int(sizes.sum()), _one_hot_writer(sizes, start)
+    if isinstance(space, spaces.Dict):
+        return _parts_writer(list(space.spaces), list(space.spaces.values()))
+    if isinstance(space, spaces.Tuple):
+        return _parts_writer(list(range(len(space.spaces))), list(space.spaces))
+    raise InvalidInputError(
+        f"observation_space: expected Box, Discrete, MultiBinary, MultiDiscrete, Dict or Tuple, "
+        f"got {space}"
+    )
+
+
+def _array_writer(shape: tuple[int, ...]) -> Writer:
+    def write(observation: Any, row: np.ndarray) -> None:  # noqa: ANN401
+        array = np.asarray(observation)
+        if array.shape != shape:
+            raise ValueError(f"expected shape {shape}, got {array.shape}")
+        row[:] = array if len(shape) == 1 else array.reshape(-1)
+
+    return write
+
+
+def _one_hot_writer(sizes: np.ndarray, start: np.ndarray) -> Writer:
+    offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+
+    def write(observation: Any, row: np.ndarray) -> None:  # noqa: ANN401
+        values = np.asarray(observation).ravel() - start
+        if values.shape != sizes.shape or (values < 0).any() or (values >= sizes).any():
+            raise ValueError(f"expected {len(sizes)} counts below {sizes.tolist()}, got {values}")
+        row[:] = 0
+        row[offsets + values.astype(np.int64)] = 1
+
+    return write
+
+
+def _parts_writer(keys: list[Any], parts: list[spaces.Space]) -> tuple[int, Writer]:
+    written, begin = [], 0
+    for key, part in zip(keys, parts, strict=True):
+        size, write_part = observation_writer(part)
+        written.append((key, begin, begin + size, write_part))
+        begin += size
+
+    def write(observation: Any, row: np.ndarray) -> None:  # noqa: ANN401
+        for key, low, high, write_part in written:
+            write_part(observation[key], row[low:high])
+
+    return begin, write
+
+
+def canonical_action_space(agent: str, space: spaces.Space) -> spaces.Space:
+    """Give the space that learners see.
+
+    Args:
+        agent: Whose it is, for messages.
+        space: The environment's action space.
+
+    Returns:
+        Discrete from 0, a flat MultiDiscrete from 0, or a flat Box.
+
+    Raises:
+        InvalidInputError: if actions are of another kind or a Box has no bounds.
+    """
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n))
+    if isinstance(space, spaces.MultiDiscrete):
+        return spaces.MultiDiscrete(space.nvec.ravel())
+    if isinstance(space, spaces.MultiBinary):
+        return spaces.MultiDiscrete(np.full(int(np.prod(space.shape)), 2))
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        low, high = space.low.ravel(), space.high.ravel()
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise InvalidInputError(
+                f"action_space of {agent}: expected a bounded Box, got {space}; wrap the "
+                f"environment in one that gives bounds"
+            )
+        return spaces.Box(low, high, dtype=space.dtype.type)  # pyright: ignore[reportArgumentType]
+    raise InvalidInputError(
+        f"action_space of {agent}: expected Discrete, MultiDiscrete, MultiBinary or a Box of "
+        f"floats, got {space}"
+    )
+
+
+def action_decoder(space: spaces.Space) -> Callable[[np.ndarray], list[list[Any]]]:
+    """Give what turns a group's actions into what the environment takes.
+
+    Args:
+        space: The environment's action space.
+
+    Returns:
+        A function of actions [B, A] or [B, A, m], in the space that learners see, giving for every
+        copy a list of one action per agent.
+    """
+    if isinstance(space, spaces.Discrete):
+        start = int(space.start)
+        return lambda actions: (actions + start if start else actions).tolist()
+    shape, dtype = space.shape or (), space.dtype
+    if isinstance(space, spaces.MultiDiscrete):
+        start = np.asarray(space.start).ravel()
+        return lambda actions: list((actions + start).astype(dtype).reshape(*_lead(actions), *shape))
+    # A copy: what the environment keeps or changes must not be the caller's tensor.
+    return lambda actions: list(np.array(actions, dtype=dtype).reshape(*_lead(actions), *shape))
+
+
+def _lead(actions: np.ndarray) -> tuple[int, int]:
+    return actions.shape[0], actions.shape[1]
