@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class AdjointBlock(nn.Module):
         super().__init__()
         positive("tolerance", tolerance)
         try:
-            import torchdiffeq  # noqa: F401
+            import_module("torchdiffeq")
         except ImportError as error:
             raise InvalidInputError(
                 "solver: adjoint_dopri5 needs the package torchdiffeq, which is not installed; "
@@ -55,11 +56,10 @@ class AdjointBlock(nn.Module):
         Returns:
             The state at 1, same shape.
         """
-        import torchdiffeq
-
         times = torch.tensor([0.0, 1.0])
         options = {"rtol": self.tolerance, "atol": self.tolerance}
-        return torchdiffeq.odeint_adjoint(self.field, x, times, method="dopri5", **options)[-1]  # pyright: ignore[reportIndexIssue]
+        solve = import_module("torchdiffeq").odeint_adjoint
+        return solve(self.field, x, times, method="dopri5", **options)[-1]
 
     def _count(self, *_: object) -> None:
         self.total_evaluations += 1
