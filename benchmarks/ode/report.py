@@ -22,7 +22,7 @@ learning rate.
 
 Adam and SGD are tuned to the target itself: of the constant learning rates {_ADAM}
 and {_SGD}, the one that reaches the target first on a seed of its own is taken.
-OCNOpt is not tuned. The loss is measured every second step on 256 training samples. Medians are over
+OCNOpt is not tuned. The loss is measured every second step on 256 training samples. Medians are of
 {len(SEEDS)} seeds, which change the data's split, the first weights and the batches. The runs have
 {TASKS["digits"].steps} steps, for series {TASKS["japanese_vowels"].steps}; "never" means not in
 these, and counts as infinite."""
