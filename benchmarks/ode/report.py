@@ -179,7 +179,8 @@ def draw(figures: Figures, path: Path) -> None:
             axes.set_ylim(task.target / 30, 3)
         else:
             axes.set_ylim(top=3.6)
-    figure.axes[0].legend(frameon=False)
+    if figure.axes[0].lines[1:]:
+        figure.axes[0].legend(frameon=False)
     figure.supxlabel("steps")
     figure.supylabel("training loss")
     figure.savefig(path)
