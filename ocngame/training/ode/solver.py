@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from importlib import import_module
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ocngame._checks import positive
 from ocngame.errors import InvalidInputError
 from ocngame.games.continuous import NeuralODE
+from ocngame.games.twins import Traced
 from ocngame.training.ode.config import PROBLEMS, ODEConfig
 
 __all__ = ["AdjointBlock", "Block", "MakeBlock", "block_maker", "evaluations_of"]
@@ -47,7 +48,7 @@ class AdjointBlock(nn.Module):
         self.total_evaluations = 0
         field.register_forward_pre_hook(self._count)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Traced) -> Traced:
         """Integrate.
 
         Args:
