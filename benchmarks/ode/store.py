@@ -78,6 +78,7 @@ def source_hash() -> str:
         "solvers/ocnopt",
         "solvers/continuous",
         "solvers/flows",
+        "training/ode",
     ):
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(path.read_bytes())
