@@ -17,8 +17,8 @@ from ocngame.training.ode.solver import evaluations_of
 __all__ = ["RHYTHM", "ODEContender", "make_ode_contenders"]
 
 RHYTHM = Rhythm(first=4, measure_every=4)
-"""A solve passes each layer many times, so that a few batches tell its curvature. On flows, a gap of
-six steps or more between measurements can let the steps grow without bound."""
+"""A solve passes each layer many times, so that a few batches tell its curvature. On flows, a gap
+of six steps or more between measurements can let the steps grow without bound."""
 
 
 class ODEContender:
