@@ -24,10 +24,10 @@ Adam and SGD are tuned to the target itself: of the constant learning rates {_AD
 and {_SGD}, the one that reaches the target first on a seed of its own is taken.
 OCNOpt is the same on every task: the optimizer's defaults, but for the rhythm of its measurements
 of curvature (the first four steps, then every fourth), which was chosen on the tuning seed: sparser
-ones are cheaper on images and series, but made flows diverge there. The loss is measured every second step on 256 training samples. Medians are of
-{len(SEEDS)} seeds, which change the data's split, the first weights and the batches. The runs have
-{TASKS["digits"].steps} steps, for series {TASKS["japanese_vowels"].steps}; "never" means not in
-these, and counts as infinite."""
+ones are cheaper on images and series, but made flows diverge there. The loss is measured every
+second step on 256 training samples. Medians are of {len(SEEDS)} seeds, for split, first weights
+and batches. The runs have {TASKS["digits"].steps} steps, for series
+{TASKS["japanese_vowels"].steps}; "never" means not in these, and counts as infinite."""
 
 COST = """\
 Steps are timed with the contenders taking turns of ten steps in one process (`time`), so that other
