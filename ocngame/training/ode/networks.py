@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from ocngame.errors import InvalidInputError
-from ocngame.games.continuous import append_time
 from ocngame.games.twins import Traced
 from ocngame.solvers.flows import ContinuousFlow, FlowField
 from ocngame.training.ode.paths import path_derivative, path_start
@@ -72,8 +71,8 @@ class ConvField(nn.Module):
         Returns:
             The same shape.
         """
-        hidden = torch.tanh(self.first(append_time(t, z)))
-        return self.second(append_time(t, hidden))
+        hidden = torch.tanh(self.first(_with_time(t, z)))
+        return self.second(_with_time(t, hidden))
 
 
 class DigitsNetwork(EquationNetwork):
@@ -206,3 +205,7 @@ def plane_flow(width: int, block: MakeBlock) -> ContinuousFlow:
         The flow.
     """
     return ContinuousFlow(FlowField(2, (width, width)), 2, block=block)
+
+
+def _with_time(t: Traced, z: Traced) -> Traced:
+    return torch.cat([z, torch.ones_like(z[:, :1]) * t], 1)
