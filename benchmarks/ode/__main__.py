@@ -1,6 +1,7 @@
 """OCNOpt in continuous time against Adam and SGD tuned on grids: run, report.
 
     python -m benchmarks.ode run
+    python -m benchmarks.ode run --optimizers adam --solver adjoint_dopri5
     python -m benchmarks.ode time
     python -m benchmarks.ode report
 
@@ -11,12 +12,12 @@ was stopped goes on. OCNOpt is run again where the sources of ocngame have chang
 import torch
 import tyro
 
-from benchmarks.ode.commands import RunTasks
+from benchmarks.ode.commands import Report, RunTasks, Time
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    commands = {"run": RunTasks}
+    commands = {"run": RunTasks, "time": Time, "report": Report}
     tyro.extras.subcommand_cli_from_dict(commands, description=__doc__).run()
 
 

@@ -1,11 +1,14 @@
 """The commands: frozen settings with a `run` method each."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.ode.campaign import compare
-from benchmarks.ode.store import RESULTS
+from benchmarks.ode.campaign import compare, tuned
+from benchmarks.ode.report import write_report
+from benchmarks.ode.store import RESULTS, TIMINGS, source_hash
 from benchmarks.ode.tasks import TASKS
+from benchmarks.ode.timing import race
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,3 +31,52 @@ class RunTasks:
         for task in self.tasks:
             for optimizer in self.optimizers:
                 compare(task, optimizer, self.results, self.solver)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Time:
+    """Measure the processor time of a step, all contenders in turn.
+
+    Attributes:
+        tasks: Names of tasks.
+        turns: Turns of ten steps.
+        results: The file of results, for the learning rates.
+        timings: The file of timings.
+    """
+
+    tasks: tuple[str, ...] = tuple(TASKS)
+    turns: int = 4
+    results: Path = RESULTS
+    timings: Path = TIMINGS
+
+    def run(self) -> None:
+        for task in self.tasks:
+            adam = tuned(task, "adam", self.results)
+            rates = {
+                "ocnopt": 1.0,
+                "adam": adam,
+                "sgd": tuned(task, "sgd", self.results),
+                "adam_adjoint": adam,
+            }
+            made = race(task, rates, self.turns, source_hash())
+            with self.timings.open("a") as file:
+                file.write(json.dumps(asdict(made), separators=(",", ":")) + "\n")
+            print(task, made.seconds, flush=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write the report from the files of results and timings.
+
+    Attributes:
+        results: The file of results.
+        timings: The file of timings.
+        out: Folder of the report.
+    """
+
+    results: Path = RESULTS
+    timings: Path = TIMINGS
+    out: Path = Path("docs/benchmarks")
+
+    def run(self) -> None:
+        write_report(self.results, self.timings, self.out)

@@ -8,8 +8,9 @@ from torch import nn
 
 from benchmarks.ode.store import Cell, Run
 from benchmarks.supervised.trainers import state_bytes
-from ocngame.solvers.ocnopt import OCNOpt
+from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
 from ocngame.training.ode.config import ODEConfig
+from ocngame.training.ode.contenders import RHYTHM
 from ocngame.training.ode.problem import Problem, make_problem
 from ocngame.training.ode.solver import evaluations_of
 
@@ -39,10 +40,16 @@ class FirstOrder:
 
 
 class Ours:
-    """OCNOpt at its defaults."""
+    """OCNOpt as `ocngame train ode` has it."""
 
     def __init__(self, problem: Problem, lr: float):
-        self.optimizer = OCNOpt(problem.network, problem.loss, lr=lr, hessian=problem.hessian)
+        self.optimizer = OCNOpt(
+            problem.network,
+            problem.loss,
+            lr=lr,
+            hessian=problem.hessian,
+            config=OCNOptConfig(rhythm=RHYTHM),
+        )
         self.refused = 0
 
     def step(self, x: torch.Tensor, y: torch.Tensor) -> float:

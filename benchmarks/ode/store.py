@@ -10,6 +10,7 @@ from pathlib import Path
 import ocngame
 
 RESULTS = Path(__file__).with_name("results.jsonl")
+TIMINGS = Path(__file__).with_name("timings.jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,8 @@ def source_hash() -> str:
         "linalg",
         "solvers/ocnopt",
         "solvers/continuous",
+        "solvers/flows",
+        "training/ode",
     ):
         for path in sorted((root / folder).rglob("*.py")):
             digest.update(path.read_bytes())

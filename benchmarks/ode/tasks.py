@@ -35,7 +35,7 @@ TASKS = {
     "digits": Task(title="digits", steps=120, tuning_steps=150, target=0.1),
     "japanese_vowels": Task(title="JapaneseVowels", steps=60, tuning_steps=60, target=0.01),
     "basic_motions": Task(title="BasicMotions", steps=60, tuning_steps=60, target=0.02),
-    "circles": Task(title="two circles", steps=120, tuning_steps=150, target=3.3),
+    "circles": Task(title="two circles", steps=120, tuning_steps=150, target=3.33),
     "moons": Task(title="two moons", steps=120, tuning_steps=150, target=2.6),
     "gaussians8": Task(title="eight Gaussians", steps=120, tuning_steps=150, target=2.35),
 }

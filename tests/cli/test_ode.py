@@ -27,7 +27,7 @@ def test_a_run_of_the_default_problem_can_be_read_back(tmp_path, capsys):
     assert set(_rows(shown)) == OPTIMIZERS
     assert _rows(shown)["Adam"][-3:-1][0] == str(4 * 8 * 4)
     names = {"config.json", "metrics.jsonl", "checkpoint.pt", "curves.png", "phase_portrait.png"}
-    assert names == {file.name for file in folder.iterdir()}
+    assert names <= {file.name for file in folder.iterdir()}
     assert json.loads((folder / "config.json").read_text())["job"] == "ode"
     assert main(["evaluate", str(folder)]) == 0
     again = _rows(capsys.readouterr().out)

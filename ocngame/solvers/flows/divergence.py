@@ -14,6 +14,7 @@ import torch.fx
 from torch import Tensor
 
 from ocngame._checks import integer
+from ocngame.games.twins import Traced
 
 __all__ = ["Divergence", "ExactDivergence", "HutchinsonDivergence"]
 
@@ -23,7 +24,7 @@ class Divergence(ABC):
     """Which tangents are pushed through a field."""
 
     @abstractmethod
-    def directions(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def directions(self, x: Traced, generator: torch.Generator | None) -> Traced:
         """Give the tangents of a solve.
 
         Args:
@@ -39,7 +40,7 @@ class Divergence(ABC):
 class ExactDivergence(Divergence):
     """All unit vectors."""
 
-    def directions(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def directions(self, x: Traced, generator: torch.Generator | None) -> Traced:
         """Give the unit vectors, shape (B, d, d)."""
         del generator
         return torch.diag_embed(torch.ones_like(x))
@@ -59,7 +60,7 @@ class HutchinsonDivergence(Divergence):
         """Validate the settings."""
         integer("count", self.count, low=1)
 
-    def directions(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def directions(self, x: Traced, generator: torch.Generator | None) -> Traced:
         """Give Rademacher directions over `sqrt(R)`, shape (B, R, d)."""
         return _rademacher(x, self.count, generator) / self.count**0.5
 

@@ -20,10 +20,11 @@ from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ocngame._checks import integer
 from ocngame.errors import InvalidInputError
+from ocngame.games.twins import Traced
 
 __all__ = ["FlowField", "TangentField"]
 
@@ -33,8 +34,8 @@ class TangentField(Protocol):
     """A vector field that a flow can take the divergence of."""
 
     def with_tangents(
-        self, t: Tensor, x: Tensor, tangents: Tensor, condition: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+        self, t: Traced, x: Traced, tangents: Traced, condition: Traced | None
+    ) -> tuple[Traced, Traced]:
         """Give the field and its Jacobian times tangents.
 
         Args:
@@ -72,7 +73,7 @@ class FlowField(nn.Module):
         self.gates = nn.ModuleList(nn.Linear(1 + conditions, b) for _, b in pairs)
         self.shifts = nn.ModuleList(nn.Linear(1 + conditions, b, bias=False) for _, b in pairs)
 
-    def forward(self, t: Tensor, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, t: Traced, x: Traced, condition: Traced | None = None) -> Traced:
         """Give the field.
 
         Args:
@@ -86,8 +87,8 @@ class FlowField(nn.Module):
         return self._push(t, x[:, None], condition)[:, 0]
 
     def with_tangents(
-        self, t: Tensor, x: Tensor, tangents: Tensor, condition: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self, t: Traced, x: Traced, tangents: Traced, condition: Traced | None = None
+    ) -> tuple[Traced, Traced]:
         """Give the field and its Jacobian times tangents, see `TangentField`.
 
         Args:
@@ -102,7 +103,7 @@ class FlowField(nn.Module):
         pushed = self._push(t, torch.cat([x[:, None], tangents], 1), condition)
         return pushed[:, 0], pushed[:, 1:]
 
-    def _push(self, t: Tensor, rows: Tensor, condition: Tensor | None) -> Tensor:
+    def _push(self, t: Traced, rows: Traced, condition: Traced | None) -> Traced:
         context = self._context(t, rows, condition)
         last = len(self.weights) - 1
         layers = zip(self.weights, self.gates, self.shifts, strict=True)
@@ -115,7 +116,7 @@ class FlowField(nn.Module):
             rows = torch.cat([state, gated[:, 1:] * (1 - state * state)], 1)
         return rows
 
-    def _context(self, t: Tensor, rows: Tensor, condition: Tensor | None) -> Tensor:
+    def _context(self, t: Traced, rows: Traced, condition: Traced | None) -> Traced:
         if (condition is None) != (self.conditions == 0):
             raise InvalidInputError(
                 f"condition: expected {self.conditions} features per sample, got "

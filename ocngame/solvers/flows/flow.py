@@ -31,6 +31,7 @@ from ocngame._checks import integer, non_negative, positive
 from ocngame.curvature import OutputHessian
 from ocngame.errors import InvalidInputError
 from ocngame.games.continuous import NeuralODE
+from ocngame.games.twins import Traced
 from ocngame.solvers.flows.divergence import Divergence, ExactDivergence
 from ocngame.solvers.flows.field import TangentField
 
@@ -66,10 +67,10 @@ class FlowDynamics(nn.Module):
             )
         self.field = field
         self.size = size
-        self.directions: Tensor | None = None
-        self.condition: Tensor | None = None
+        self.directions: Traced | None = None
+        self.condition: Traced | None = None
 
-    def forward(self, t: Tensor, state: Tensor) -> Tensor:
+    def forward(self, t: Traced, state: Traced) -> Traced:
         """Give the derivative of the state.
 
         Args:
@@ -136,7 +137,7 @@ class ContinuousFlow(nn.Module):
         self.block = solved if block is None else block(self.dynamics)
         self.generator = torch.Generator().manual_seed(seed)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Traced) -> Traced:
         """Carry points of the data to time T, with random directions from the flow's own generator.
 
         Args:
@@ -228,7 +229,7 @@ class ContinuousFlow(nn.Module):
                 found.append(x)
         return torch.stack(found)
 
-    def _solve(self, x: Tensor, condition: Tensor | None, generator: torch.Generator) -> Tensor:
+    def _solve(self, x: Traced, condition: Traced | None, generator: torch.Generator) -> Traced:
         self.dynamics.directions = self.divergence.directions(x, generator)
         self.dynamics.condition = condition
         return self.block(torch.cat([x, *[torch.zeros_like(x[:, :1])] * _EXTRA], 1))

@@ -7,13 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ocngame.solvers.ocnopt import OCNOpt
+from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
+from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.training.contenders import Contender, StepResult, TorchContender
 from ocngame.training.ode.config import ODEConfig
 from ocngame.training.ode.problem import Problem
 from ocngame.training.ode.solver import evaluations_of
 
-__all__ = ["ODEContender", "make_ode_contenders"]
+__all__ = ["RHYTHM", "ODEContender", "make_ode_contenders"]
+
+RHYTHM = Rhythm(first=4, measure_every=4)
+"""A solve passes each layer many times, so that a few batches tell its curvature. On flows, a gap
+of six steps or more between measurements can let the steps grow without bound."""
 
 
 class ODEContender:
@@ -82,6 +87,7 @@ class _OCNOptContender(Contender):
             lr=settings.lr,
             weight_decay=settings.weight_decay,
             hessian=problem.hessian,
+            config=OCNOptConfig(rhythm=RHYTHM),
             seed=config.seed,
         )
 

@@ -12,12 +12,12 @@ __all__ = ["DENSITIES"]
 
 def _circles(count: int, seed: int) -> NDArray[np.float64]:
     points, _ = make_circles(count, factor=0.5, noise=0.06, random_state=seed)
-    return 2.5 * points
+    return 2.5 * np.asarray(points)
 
 
 def _moons(count: int, seed: int) -> NDArray[np.float64]:
     points, _ = make_moons(count, noise=0.08, random_state=seed)
-    return 2.0 * (points - np.array([0.5, 0.25]))
+    return 2.0 * (np.asarray(points) - np.array([0.5, 0.25]))
 
 
 def _gaussians8(count: int, seed: int) -> NDArray[np.float64]:

@@ -10,10 +10,10 @@ r"""Networks with a differential equation inside.
 from abc import ABC, abstractmethod
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ocngame.errors import InvalidInputError
-from ocngame.games.continuous import append_time
+from ocngame.games.twins import Traced
 from ocngame.solvers.flows import ContinuousFlow, FlowField
 from ocngame.training.ode.paths import path_derivative, path_start
 from ocngame.training.ode.solver import MakeBlock
@@ -32,7 +32,7 @@ class EquationNetwork(nn.Module, ABC):
     """A network whose middle is a differential equation from t = 0 to 1."""
 
     @abstractmethod
-    def begin(self, x: Tensor) -> Tensor:
+    def begin(self, x: Traced) -> Traced:
         """Give the state at 0 of inputs, and let the field know what it depends on besides.
 
         Args:
@@ -61,7 +61,7 @@ class ConvField(nn.Module):
         self.first = nn.Conv2d(channels + 1, channels, 3, padding=1)
         self.second = nn.Conv2d(channels + 1, channels, 3, padding=1)
 
-    def forward(self, t: Tensor, z: Tensor) -> Tensor:
+    def forward(self, t: Traced, z: Traced) -> Traced:
         """Give the field.
 
         Args:
@@ -71,8 +71,8 @@ class ConvField(nn.Module):
         Returns:
             The same shape.
         """
-        hidden = torch.tanh(self.first(append_time(t, z)))
-        return self.second(append_time(t, hidden))
+        hidden = torch.tanh(self.first(_with_time(t, z)))
+        return self.second(_with_time(t, hidden))
 
 
 class DigitsNetwork(EquationNetwork):
@@ -96,11 +96,11 @@ class DigitsNetwork(EquationNetwork):
         """Two convolutions."""
         return self.ode.get_submodule("field")
 
-    def begin(self, x: Tensor) -> Tensor:
+    def begin(self, x: Traced) -> Traced:
         """Give the first convolution of images (B, 1, 8, 8)."""
         return self.stem(x)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Traced) -> Traced:
         """Give logits.
 
         Args:
@@ -132,9 +132,9 @@ class ControlledField(nn.Module):
         self.first = nn.Linear(state, width)
         self.second = nn.Linear(width, state * channels)
         self.channels = channels
-        self.path: Tensor | None = None
+        self.path: Traced | None = None
 
-    def forward(self, t: Tensor, z: Tensor) -> Tensor:
+    def forward(self, t: Traced, z: Traced) -> Traced:
         """Give the field along the batch's paths.
 
         Args:
@@ -177,12 +177,12 @@ class SeriesNetwork(EquationNetwork):
         """A network from the state to a matrix, times the derivative of the batch's paths."""
         return self.ode.get_submodule("field")
 
-    def begin(self, x: Tensor) -> Tensor:
+    def begin(self, x: Traced) -> Traced:
         """Give a linear function of where paths (B, K, 2, channels) start."""
         self.field.path = x  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
         return self.stem(path_start(x))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Traced) -> Traced:
         """Give logits or numbers.
 
         Args:
@@ -205,3 +205,7 @@ def plane_flow(width: int, block: MakeBlock) -> ContinuousFlow:
         The flow.
     """
     return ContinuousFlow(FlowField(2, (width, width)), 2, block=block)
+
+
+def _with_time(t: Traced, z: Traced) -> Traced:
+    return torch.cat([z, torch.ones_like(z[:, :1]) * t], 1)

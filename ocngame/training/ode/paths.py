@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ocngame._checks import integer
 from ocngame.errors import InvalidInputError
+from ocngame.games.twins import Traced
 from ocngame.training.ode.series import Series
 
 __all__ = ["fit_paths", "path_derivative", "path_start"]
@@ -65,7 +66,7 @@ def fit_paths(
     return torch.tensor(np.stack(paths), dtype=torch.float32)
 
 
-def path_start(path: Tensor) -> Tensor:
+def path_start(path: Traced) -> Traced:
     """Give the value of paths at t = 0.
 
     Args:
@@ -77,7 +78,7 @@ def path_start(path: Tensor) -> Tensor:
     return path[:, 0, 0]
 
 
-def path_derivative(path: Tensor, t: Tensor) -> Tensor:
+def path_derivative(path: Traced, t: Traced) -> Traced:
     """Give the derivative of paths at a time.
 
     Args:

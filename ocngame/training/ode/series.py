@@ -10,7 +10,7 @@ tell where a series begins and ends, always stay.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
+from importlib import import_module, resources
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,7 @@ def basic_motions() -> SeriesSet:
         InvalidInputError: if the package aeon, which brings them, is not installed.
     """
     try:
-        from aeon.datasets import load_basic_motions
+        load = import_module("aeon.datasets").load_basic_motions
     except ImportError as error:
         raise InvalidInputError(
             "problem: basic_motions comes with the package aeon, which is not installed; "
@@ -94,7 +94,7 @@ def basic_motions() -> SeriesSet:
         ) from error
     parts = []
     for part in ("train", "test"):
-        values, names = load_basic_motions(split=part)
+        values, names = load(split=part)
         series = [Series(np.arange(v.shape[1], dtype=np.float64), v.T.copy()) for v in values]
         parts.append((series, np.unique(names, return_inverse=True)[1].astype(np.int64)))
     (train, y_train), (test, y_test) = parts

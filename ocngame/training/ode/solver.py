@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ocngame._checks import positive
 from ocngame.errors import InvalidInputError
 from ocngame.games.continuous import NeuralODE
+from ocngame.games.twins import Traced
 from ocngame.training.ode.config import PROBLEMS, ODEConfig
 
 __all__ = ["AdjointBlock", "Block", "MakeBlock", "block_maker", "evaluations_of"]
@@ -35,7 +37,7 @@ class AdjointBlock(nn.Module):
         super().__init__()
         positive("tolerance", tolerance)
         try:
-            import torchdiffeq  # noqa: F401
+            import_module("torchdiffeq")
         except ImportError as error:
             raise InvalidInputError(
                 "solver: adjoint_dopri5 needs the package torchdiffeq, which is not installed; "
@@ -46,7 +48,7 @@ class AdjointBlock(nn.Module):
         self.total_evaluations = 0
         field.register_forward_pre_hook(self._count)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Traced) -> Traced:
         """Integrate.
 
         Args:
@@ -55,11 +57,10 @@ class AdjointBlock(nn.Module):
         Returns:
             The state at 1, same shape.
         """
-        import torchdiffeq
-
         times = torch.tensor([0.0, 1.0])
         options = {"rtol": self.tolerance, "atol": self.tolerance}
-        return torchdiffeq.odeint_adjoint(self.field, x, times, method="dopri5", **options)[-1]  # pyright: ignore[reportIndexIssue]
+        solve = import_module("torchdiffeq").odeint_adjoint
+        return solve(self.field, x, times, method="dopri5", **options)[-1]
 
     def _count(self, *_: object) -> None:
         self.total_evaluations += 1

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from ocngame.errors import CheckpointError, InvalidInputError, UnknownNameError
-from ocngame.training.ode.config import PROBLEMS, ODEConfig, ode_config_from_dict
+from ocngame.training.ode.config import ODEConfig, ode_config_from_dict
 from ocngame.training.ode.job import ODEJob
 from ocngame.training.ode.pictures import states_over_time
 from ocngame.training.ode.problem import make_problem
 from ocngame.training.ode.rows import read_ode_rows
 
 SMALL = ODEConfig(steps=7, solver_steps=2, width=6, knots=5, batch_size=32, checkpoint_every=3)
-EVERY_PROBLEM = [name for name in PROBLEMS if name != "basic_motions"]
+EVERY_NETWORK = ["japanese_vowels", "oscillations", "digits", "moons"]
 
 
 def finish(job):
@@ -48,15 +48,15 @@ def test_everybody_starts_from_the_same_weights_and_sees_the_same_batches():
     assert not torch.equal(x, job.batch(8)[0])
 
 
-@pytest.mark.parametrize("problem", EVERY_PROBLEM)
-def test_every_problem_trains(problem):
-    job = ODEJob(replace(SMALL, problem=problem, solver_steps=None, width=None, steps=12))
+@pytest.mark.parametrize("problem", EVERY_NETWORK)
+def test_every_network_trains(problem):
+    job = ODEJob(replace(SMALL, problem=problem, solver_steps=None, width=None, steps=8))
     start = job.problem.measure(job.problem.network).train_loss
     rows = finish(job)
     for name in ("ocnopt", "adam"):
         last = [row for row in rows if row.optimizer == name][-1]
         assert last.train_loss < start
-        assert last.step == 12
+        assert last.step == 8
 
 
 @pytest.mark.parametrize("stop", [0, 3, 5])
@@ -115,6 +115,7 @@ def test_a_run_leaves_rows_and_pictures(tmp_path, problem):
         assert (tmp_path / "run" / name).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("as_user")
 def test_settings_survive_their_file_and_bad_ones_are_named(tmp_path):
     config = replace(SMALL, target_loss=0.5, solver="midpoint")
     assert ode_config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
