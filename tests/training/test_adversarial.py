@@ -83,7 +83,7 @@ def test_a_resumed_run_is_bitwise_the_run_that_never_stopped(problem, tmp_path):
 
 
 def test_the_coupled_stage_game_arrives_first():
-    job = AdversarialJob(AdversarialConfig(steps=10))
+    job = AdversarialJob(AdversarialConfig(problem="rotation", steps=10))
     _finish(job)
     assert job.reached == {"players": 3}
     reports = job.examine()
@@ -108,9 +108,9 @@ def test_settings_survive_json_and_refuse_nonsense(tmp_path, as_user):
     config = AdversarialConfig(problem="ipd", methods=("lola",), leader=1)
     assert adversarial_config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
     for wrong in (
-        {"steps": 0},
+        {"steps": -1},
         {"lr": -1.0},
-        {"methods": ()},
+        {"methods": ("lolla",)},
         {"methods": ("lola", "lola")},
         {"information": "feedbak"},
         {"look_ahead": -1},
@@ -125,7 +125,7 @@ def test_settings_survive_json_and_refuse_nonsense(tmp_path, as_user):
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
-    job = AdversarialJob.start(AdversarialConfig(steps=2), tmp_path / "run")
+    job = AdversarialJob.start(AdversarialConfig(problem="rotation", steps=2), tmp_path / "run")
     _finish(job)
     path = tmp_path / "run" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"lr": 0.5}))

@@ -1,6 +1,7 @@
 """Players with costs of their own: the coupled stage game of a differentiable game."""
 
 from ocngame.solvers.players.adversary import InputAdversary
+from ocngame.solvers.players.averaging import IterateAverage
 from ocngame.solvers.players.config import PlayerOptConfig
 from ocngame.solvers.players.curvature import DiagonalOwn, FullOwn, IdentityOwn, OwnCurvature
 from ocngame.solvers.players.info import PlayerStepInfo
@@ -8,6 +9,7 @@ from ocngame.solvers.players.krylov_stage import KrylovSolve
 from ocngame.solvers.players.look_ahead import look_ahead
 from ocngame.solvers.players.matrix_stage import DenseSolve
 from ocngame.solvers.players.optimizer import PlayerOpt
+from ocngame.solvers.players.robust import RobustConfig, RobustInfo, RobustOpt
 from ocngame.solvers.players.steps import JudgedStep, PlainStep
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "FullOwn",
     "IdentityOwn",
     "InputAdversary",
+    "IterateAverage",
     "JudgedStep",
     "KrylovSolve",
     "OwnCurvature",
@@ -23,5 +26,8 @@ __all__ = [
     "PlayerOpt",
     "PlayerOptConfig",
     "PlayerStepInfo",
+    "RobustConfig",
+    "RobustInfo",
+    "RobustOpt",
     "look_ahead",
 ]
