@@ -67,7 +67,9 @@ class AdversarialConfig:
             those that there are.
         methods: Who plays: each starts from the same tensors and sees the same batches. players:
             the stage game with full own curvature, damped by the reduction ratio; on batches, with
-            a diagonal that is averaged over steps; against perturbed inputs, with an adversary
+            a diagonal that is averaged over steps, by a sweep over the players; looking ahead,
+            with curvature `1 / lr` and nobody expecting a move that its costs foresee already;
+            against perturbed inputs, with an adversary
             that remembers. competitive: with identity curvature at step `lr`, competitive gradient
             descent. pgd, trades and fgsm are for the robust problems. None named: the ones that
             suit the problem.
@@ -95,7 +97,7 @@ class AdversarialConfig:
     information: Information = "feedback"
     leader: int | None = None
     players_lr: float = 1.0
-    players_step: float = 3e-3
+    players_step: float = 1e-3
     lr: float = 0.05
     adam_lr: float = 0.0
     look_ahead: int = 0
@@ -127,6 +129,11 @@ class AdversarialConfig:
             positive(name, getattr(self, name))
         integer("look_ahead", self.look_ahead, low=0)
         integer("seed", self.seed, low=0)
+        if (self.leader is not None) != (self.information == "stackelberg"):
+            raise InvalidInputError(
+                "leader: expected the index of a player for stackelberg information and None for "
+                f"others, got {self.leader!r} for {self.information}"
+            )
         if self.leader is not None:
             integer("leader", self.leader, low=0)
         for name in ("batch_size", "checkpoint_every", "threads"):

@@ -105,7 +105,9 @@ def test_answers_of_the_others_are_part_of_the_game():
 
 
 def test_settings_survive_json_and_refuse_nonsense(tmp_path, as_user):
-    config = AdversarialConfig(problem="ipd", methods=("lola",), leader=1)
+    config = AdversarialConfig(
+        problem="ipd", methods=("lola",), information="stackelberg", leader=1
+    )
     assert adversarial_config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
     for wrong in (
         {"steps": -1},

@@ -11,6 +11,7 @@ from ocngame.solvers.players.matrix_stage import DenseSolve
 from ocngame.solvers.players.optimizer import PlayerOpt
 from ocngame.solvers.players.robust import RobustConfig, RobustInfo, RobustOpt
 from ocngame.solvers.players.steps import JudgedStep, PlainStep
+from ocngame.solvers.players.sweep import SweepConfig, SweepOpt
 
 __all__ = [
     "DenseSolve",
@@ -29,5 +30,7 @@ __all__ = [
     "RobustConfig",
     "RobustInfo",
     "RobustOpt",
+    "SweepConfig",
+    "SweepOpt",
     "look_ahead",
 ]

@@ -1,5 +1,6 @@
 """Robust training: the game's costs, what the adversary remembers, refusals and going on."""
 
+import copy
 import math
 
 import pytest
@@ -81,10 +82,7 @@ def test_the_usual_methods_learn_and_go_on_bitwise(kind):
     rows = torch.arange(40)
     costs = [training.step(rows, y).clean for _ in range(60)]
     assert costs[-1] < costs[0]
-    state = {k: v for k, v in training.state_dict().items()}
-    copied = torch.utils._pytree.tree_map(
-        lambda v: v.clone() if isinstance(v, torch.Tensor) else v, state
-    )
+    copied = copy.deepcopy(training.state_dict())
     again, _, _ = _task()
     again.load_state_dict({k: v.clone() for k, v in model.state_dict().items()})
     other = kind(again, x, ball=BALL, memory=0.9)
