@@ -10,8 +10,9 @@ from ocngame._checks import integer
 from ocngame.errors import InvalidInputError
 from ocngame.training.adversarial_config import AdversarialConfig
 from ocngame.training.config import SupervisedConfig
+from ocngame.training.ode.config import ODEConfig
 
-__all__ = ["Draw", "Evaluate", "Resume", "Solve", "TrainAdversarial", "TrainSupervised"]
+__all__ = ["Draw", "Evaluate", "Resume", "Solve", "TrainAdversarial", "TrainODE", "TrainSupervised"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,26 @@ class TrainAdversarial:
     config: Annotated[AdversarialConfig, tyro.conf.arg(name="")] = field(
         default_factory=AdversarialConfig
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainODE:
+    """Train a network with a differential equation inside, with OCNOpt next to Adam and SGD.
+
+    Without options it tells nine speakers apart by vowels that are observed at irregular times; the
+    data come with ocngame. The run folder gets config.json, metrics.jsonl, checkpoint.pt,
+    curves.png and phase_portrait.png, or density.png where a density is learned.
+
+    Attributes:
+        out: Run folder to make.
+        config: Settings of the run.
+    """
+
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/ode-PROBLEM-TIME)"),
+    ] = None
+    config: Annotated[ODEConfig, tyro.conf.arg(name="")] = field(default_factory=ODEConfig)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,13 +24,14 @@ from ocngame.cli.commands import (
     Resume,
     Solve,
     TrainAdversarial,
+    TrainODE,
     TrainSupervised,
 )
 from ocngame.errors import OcnGameError
 
 __all__ = ["Command", "UsageError", "parse"]
 
-Command = TrainSupervised | TrainAdversarial | Resume | Evaluate | Solve | Draw
+Command = TrainSupervised | TrainAdversarial | TrainODE | Resume | Evaluate | Solve | Draw
 
 
 class UsageError(Exception):
@@ -52,6 +53,7 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     train = SubcommandApp()
     train.command(name="supervised")(TrainSupervised)
     train.command(name="adversarial")(TrainAdversarial)
+    train.command(name="ode")(TrainODE)
     app = SubcommandApp()
     app.command(train, name="train", help="Train players.")
     app.command(name="resume")(Resume)
