@@ -35,7 +35,9 @@ def _finish(job):
 @pytest.mark.parametrize("problem", sorted(READY_PLAYERS))
 def test_every_problem_starts_and_its_rows_come_back(problem, tmp_path):
     methods = ("players", "extragradient")
-    config = AdversarialConfig(problem=problem, methods=methods, steps=2, batch_size=16)
+    config = AdversarialConfig(
+        problem=problem, methods=methods, steps=2, batch_size=16, evaluate_every=1
+    )
     job = AdversarialJob.start(config, tmp_path / "run")
     rows = _finish(job)
     assert [(row.step, row.method) for row in rows] == [(s, m) for s in (1, 2) for m in methods]
