@@ -19,6 +19,7 @@ from ocngame.solvers.players import (
     PlainStep,
     PlayerOpt,
     PlayerOptConfig,
+    SweepOpt,
 )
 from ocngame.solvers.players.baselines import ExtraAdam, OptimisticAdam, SimultaneousAdam
 
@@ -33,6 +34,8 @@ class Settings:
         batch_size: Samples per step.
         step: Step of the coupled stage game.
         adam_lr: Step size of the Adam methods.
+        sweep_lr: Step size of the sweep.
+        only: Methods to measure; all if empty.
     """
 
     seconds: float = 20.0
@@ -40,6 +43,8 @@ class Settings:
     batch_size: int = 256
     step: float = 3e-3
     adam_lr: float = 1e-3
+    sweep_lr: float = 1e-3
+    only: tuple[str, ...] = ()
 
 
 def coupled(game: PlayerGame, settings: Settings) -> PlayerOpt:
@@ -52,6 +57,7 @@ def coupled(game: PlayerGame, settings: Settings) -> PlayerOpt:
 
 
 METHODS: dict[str, tuple[Callable, float]] = {
+    "SweepOpt + R1": (lambda game, s: SweepOpt(game, lr=s.sweep_lr), 1.0),
     "players + R1": (coupled, 1.0),
     "players": (coupled, 0.0),
     "Adam + R1": (lambda game, s: SimultaneousAdam(game, lr=s.adam_lr), 1.0),
@@ -85,7 +91,7 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(1)
     print("| method | steps | modes per seed | high quality per seed | mean |")
     print("|---|---|---|---|---|")
-    for name in METHODS:
+    for name in settings.only or METHODS:
         runs = [play(name, seed, settings) for seed in range(settings.seeds)]
         modes = " ".join(str(run[3]) for run in runs)
         quality = " ".join(f"{run[4]:.2f}" for run in runs)

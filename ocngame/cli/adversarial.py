@@ -16,10 +16,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from ocngame.cli import robust
 from ocngame.cli.interrupt import between_steps
 from ocngame.errors import CheckpointError
 from ocngame.training.adversarial import AdversarialJob
-from ocngame.training.adversarial_config import AdversarialConfig
+from ocngame.training.adversarial_config import ROBUST_DATA, AdversarialConfig
 from ocngame.training.player_rows import PlayerRow
 from ocngame.training.run_folder import RunFolder, default_folder
 
@@ -34,6 +35,9 @@ def train(config: AdversarialConfig, out: Path | None) -> None:
         out: The folder; under `runs/` by problem and time if None.
     """
     path = out if out is not None else default_folder(f"adversarial-{config.problem}")
+    if config.is_robust:
+        robust.train(config, path)
+        return
     _finish(AdversarialJob.start(config, path), Console())
 
 
@@ -43,6 +47,9 @@ def resume(path: Path) -> None:
     Args:
         path: Its folder.
     """
+    if _is_robust(path):
+        robust.resume(path)
+        return
     job = AdversarialJob.resume(path)
     console = Console()
     console.print(f"{path}: going on from step {job.step} of {job.config.steps}", highlight=False)
@@ -55,6 +62,9 @@ def evaluate_run(path: Path) -> None:
     Args:
         path: Its folder.
     """
+    if _is_robust(path):
+        robust.evaluate_run(path)
+        return
     job = AdversarialJob.resume(path)
     torch.set_num_threads(job.config.threads)
     console = Console()
@@ -79,6 +89,10 @@ def owns(path: Path) -> bool:
         return RunFolder(path).read_config().get("job") == "adversarial"
     except CheckpointError:
         return False
+
+
+def _is_robust(path: Path) -> bool:
+    return RunFolder(path).read_config().get("problem") in ROBUST_DATA
 
 
 def _finish(job: AdversarialJob, console: Console) -> None:

@@ -50,11 +50,12 @@ class TrainSupervised:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainAdversarial:
-    """Play a differentiable game with the coupled stage game, next to first-order methods.
+    """Train a robust classifier, or play a differentiable game, by the stage game and its rivals.
 
-    Without options two players rotate about a saddle. The run folder gets config.json,
-    metrics.jsonl, checkpoint.pt, curves.png and, as the game has them, trajectories.png and
-    samples.png.
+    Without options a classifier of the handwritten digits learns against an adversary that perturbs
+    its inputs, next to PGD training, TRADES and FGSM. The run folder gets config.json,
+    metrics.jsonl, checkpoint.pt, curves.png, and robustness.png or, as the game has them,
+    trajectories.png and samples.png.
 
     Attributes:
         out: Run folder to make.

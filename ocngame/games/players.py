@@ -115,6 +115,31 @@ class PlayerGame:
                 )
         return list(result)
 
+    def evaluate_one(self, player: int, values: Values, *batch: Any) -> Tensor:
+        """Evaluate one player's cost at given tensors; alone where costs are separate functions.
+
+        Args:
+            player: Whose cost.
+            values: Tensors in the place of the players' own.
+            *batch: Passed on to the costs.
+
+        Returns:
+            The cost, a scalar.
+
+        Raises:
+            InvalidInputError: if the cost is not a scalar.
+        """
+        if callable(self.costs):
+            return self.evaluate(values, *batch)[player]
+        (cost,) = self._holder.call((self.costs[player],), values, batch)
+        if not isinstance(cost, Tensor) or cost.ndim != 0:
+            what = tuple(cost.shape) if isinstance(cost, Tensor) else type(cost).__name__
+            raise InvalidInputError(
+                f"costs: expected a scalar tensor as the cost of player {self.names[player]!r}, "
+                f"got {what}"
+            )
+        return cost
+
     def flatten(self, values: Values) -> Tensor:
         """Join tensors to one control.
 

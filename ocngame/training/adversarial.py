@@ -13,9 +13,13 @@ from torch import Tensor
 
 from ocngame._checks import one_of
 from ocngame.equilibria import PlayerReport, examine_players
-from ocngame.errors import CheckpointError
+from ocngame.errors import CheckpointError, InvalidInputError
 from ocngame.games.differentiable import READY_PLAYERS
-from ocngame.training.adversarial_config import AdversarialConfig, adversarial_config_from_dict
+from ocngame.training.adversarial_config import (
+    ROBUST_DATA,
+    AdversarialConfig,
+    adversarial_config_from_dict,
+)
 from ocngame.training.adversarial_pictures import (
     draw_player_curves,
     draw_samples,
@@ -54,9 +58,12 @@ class AdversarialJob(Job[PlayerRow]):
             config: Settings.
 
         Raises:
+            InvalidInputError: if the problem is a robust one.
             UnknownNameError: if there is no such problem.
         """
-        one_of("problem", config.problem, READY_PLAYERS)
+        one_of("problem", config.problem, [*ROBUST_DATA, *READY_PLAYERS])
+        if config.is_robust:
+            raise InvalidInputError(f"problem: {config.problem!r} is for RobustJob")
         super().__init__(config)
         self.rivals = make_rivals(config)
         self._snapshots: dict[str, list[tuple[int, Tensor]]] = {r.name: [] for r in self.rivals}

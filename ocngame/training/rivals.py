@@ -16,6 +16,7 @@ from ocngame.solvers.players import (
     PlayerOpt,
     PlayerOptConfig,
     PlayerStepInfo,
+    SweepOpt,
     look_ahead,
 )
 from ocngame.solvers.players.baselines import (
@@ -158,6 +159,13 @@ def make_rivals(config: AdversarialConfig) -> list[Rival]:
 def _method(name: str, game: PlayerGame, config: AdversarialConfig, *, noisy: bool) -> _Method:
     if config.look_ahead > 0:
         game = look_ahead(game, stages=config.look_ahead, step=config.look_ahead_step)
+    if name == "players" and noisy and config.information == "feedback":
+        return SweepOpt(game, lr=config.players_step)
+    if name == "players" and config.look_ahead > 0:
+        # The others' answers are in the costs: to expect their moves as well counts them twice.
+        own = IdentityOwn(step=config.lr)
+        settings = PlayerOptConfig(information="open_loop", curvature=own, step=PlainStep())
+        return PlayerOpt(game, lr=config.players_lr, config=settings)
     if name == "players":
         return PlayerOpt(game, lr=config.players_lr, config=_settings(config, noisy=noisy))
     if name == "competitive":

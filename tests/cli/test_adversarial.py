@@ -19,7 +19,16 @@ def _rows(shown):
 
 def test_a_run_shows_methods_and_players_and_can_be_read_back(tmp_path, capsys):
     folder = tmp_path / "run"
-    arguments = ["train", "adversarial", "--steps", "8", "--out", str(folder)]
+    arguments = [
+        "train",
+        "adversarial",
+        "--problem",
+        "rotation",
+        "--steps",
+        "8",
+        "--out",
+        str(folder),
+    ]
     assert main([*arguments, "--methods", "players", "simultaneous"]) == 0
     shown = capsys.readouterr().out
     assert "rotation: 2 players, 2 controls" in shown
@@ -45,7 +54,7 @@ def test_a_run_shows_methods_and_players_and_can_be_read_back(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--problem", "gan9"], "ocngame: problem: unknown name 'gan9'; did you mean 'gan8'"),
-        (["--steps", "0"], "ocngame: steps: expected an integer of at least 1, got 0"),
+        (["--steps", "-1"], "ocngame: steps: expected an integer of at least 0, got -1"),
         (["--information", "stackelberg"], "ocngame: leader: expected the index of a player"),
     ],
 )
@@ -53,3 +62,19 @@ def test_bad_usage_is_one_sentence(arguments, message, tmp_path, capsys):
     assert main(["train", "adversarial", *arguments, "--out", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_without_options_a_robust_classifier_is_trained(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("ocngame.training.robust.has_torchattacks", lambda: False)
+    folder = tmp_path / "run"
+    short = ["--steps", "4", "--robust.width", "8", "--methods", "players", "fgsm"]
+    assert main(["train", "adversarial", *short, "--out", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "robust-digits: 1437 samples, 360 to test, linf ball of 0.1" in shown
+    assert "robust: PGD-50 x 10 (ours)" in shown
+    names = {"config.json", "metrics.jsonl", "curves.png", "robustness.png", "checkpoint.pt"}
+    assert names <= {file.name for file in folder.iterdir()}
+    assert main(["resume", str(folder)]) == 0
+    assert "going on from step 4 of 4" in capsys.readouterr().out
+    assert main(["evaluate", str(folder)]) == 0
+    assert "fgsm" in capsys.readouterr().out

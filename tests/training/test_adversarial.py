@@ -35,7 +35,9 @@ def _finish(job):
 @pytest.mark.parametrize("problem", sorted(READY_PLAYERS))
 def test_every_problem_starts_and_its_rows_come_back(problem, tmp_path):
     methods = ("players", "extragradient")
-    config = AdversarialConfig(problem=problem, methods=methods, steps=2, batch_size=16)
+    config = AdversarialConfig(
+        problem=problem, methods=methods, steps=2, batch_size=16, evaluate_every=1
+    )
     job = AdversarialJob.start(config, tmp_path / "run")
     rows = _finish(job)
     assert [(row.step, row.method) for row in rows] == [(s, m) for s in (1, 2) for m in methods]
@@ -83,7 +85,7 @@ def test_a_resumed_run_is_bitwise_the_run_that_never_stopped(problem, tmp_path):
 
 
 def test_the_coupled_stage_game_arrives_first():
-    job = AdversarialJob(AdversarialConfig(steps=10))
+    job = AdversarialJob(AdversarialConfig(problem="rotation", steps=10))
     _finish(job)
     assert job.reached == {"players": 3}
     reports = job.examine()
@@ -105,12 +107,14 @@ def test_answers_of_the_others_are_part_of_the_game():
 
 
 def test_settings_survive_json_and_refuse_nonsense(tmp_path, as_user):
-    config = AdversarialConfig(problem="ipd", methods=("lola",), leader=1)
+    config = AdversarialConfig(
+        problem="ipd", methods=("lola",), information="stackelberg", leader=1
+    )
     assert adversarial_config_from_dict(json.loads(json.dumps(config.as_dict()))) == config
     for wrong in (
-        {"steps": 0},
+        {"steps": -1},
         {"lr": -1.0},
-        {"methods": ()},
+        {"methods": ("lolla",)},
         {"methods": ("lola", "lola")},
         {"information": "feedbak"},
         {"look_ahead": -1},
@@ -125,7 +129,7 @@ def test_settings_survive_json_and_refuse_nonsense(tmp_path, as_user):
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
-    job = AdversarialJob.start(AdversarialConfig(steps=2), tmp_path / "run")
+    job = AdversarialJob.start(AdversarialConfig(problem="rotation", steps=2), tmp_path / "run")
     _finish(job)
     path = tmp_path / "run" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"lr": 0.5}))

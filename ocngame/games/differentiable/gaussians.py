@@ -13,6 +13,7 @@ least a share of 1 / (5 modes) of the samples is of high quality and nearest to 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,7 @@ from ocngame._checks import integer, non_negative, one_of
 from ocngame.games.differentiable.ready import ReadyPlayers
 from ocngame.games.players import PlayerGame
 
-__all__ = ["Coverage", "Mixture", "gaussian_gan", "grid", "ring"]
+__all__ = ["Coverage", "Mixture", "adversarial_costs", "gaussian_gan", "grid", "ring"]
 
 
 _ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU}
@@ -154,15 +155,9 @@ def gaussian_gan(
         generator = _network(latent, width, depth, 2, activation)
         discriminator = _network(2, width, depth, 1, activation)
 
-    def costs(G: nn.Module, D: nn.Module, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        fake = G(z)
-        on_fake = D(fake)
-        own = softplus(-D(x)).mean() + softplus(on_fake).mean()
-        if penalty > 0:
-            own = own + 0.5 * penalty * _steepness(D, x)
-        return softplus(-on_fake).mean(), own
-
-    game = PlayerGame({"generator": generator, "discriminator": discriminator}, costs)
+    game = PlayerGame(
+        {"generator": generator, "discriminator": discriminator}, adversarial_costs(penalty)
+    )
 
     def samples() -> Tensor:
         noise = torch.Generator().manual_seed(seed + 1)
@@ -183,6 +178,26 @@ def gaussian_gan(
         samples=samples,
         data=mixture.sample(_SHOWN, torch.Generator().manual_seed(seed + 2)),
     )
+
+
+def adversarial_costs(penalty: float) -> list[Callable[..., Tensor]]:
+    """Give the costs of generator and discriminator, functions of `(G, D, x, z)`.
+
+    Args:
+        penalty: Weight of the gradient penalty.
+
+    Returns:
+        One function each, so that a method may evaluate one player's alone.
+    """
+
+    def generates(G: nn.Module, D: nn.Module, _: Tensor, z: Tensor) -> Tensor:
+        return softplus(-D(G(z))).mean()
+
+    def discriminates(G: nn.Module, D: nn.Module, x: Tensor, z: Tensor) -> Tensor:
+        cost = softplus(-D(x)).mean() + softplus(D(G(z))).mean()
+        return cost + 0.5 * penalty * _steepness(D, x) if penalty > 0 else cost
+
+    return [generates, discriminates]
 
 
 def _steepness(D: nn.Module, x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Players with costs of their own: the coupled stage game of a differentiable game."""
 
 from ocngame.solvers.players.adversary import InputAdversary
+from ocngame.solvers.players.averaging import IterateAverage
 from ocngame.solvers.players.config import PlayerOptConfig
 from ocngame.solvers.players.curvature import DiagonalOwn, FullOwn, IdentityOwn, OwnCurvature
 from ocngame.solvers.players.info import PlayerStepInfo
@@ -8,7 +9,9 @@ from ocngame.solvers.players.krylov_stage import KrylovSolve
 from ocngame.solvers.players.look_ahead import look_ahead
 from ocngame.solvers.players.matrix_stage import DenseSolve
 from ocngame.solvers.players.optimizer import PlayerOpt
+from ocngame.solvers.players.robust import RobustConfig, RobustInfo, RobustOpt
 from ocngame.solvers.players.steps import JudgedStep, PlainStep
+from ocngame.solvers.players.sweep import SweepConfig, SweepOpt
 
 __all__ = [
     "DenseSolve",
@@ -16,6 +19,7 @@ __all__ = [
     "FullOwn",
     "IdentityOwn",
     "InputAdversary",
+    "IterateAverage",
     "JudgedStep",
     "KrylovSolve",
     "OwnCurvature",
@@ -23,5 +27,10 @@ __all__ = [
     "PlayerOpt",
     "PlayerOptConfig",
     "PlayerStepInfo",
+    "RobustConfig",
+    "RobustInfo",
+    "RobustOpt",
+    "SweepConfig",
+    "SweepOpt",
     "look_ahead",
 ]

@@ -13,8 +13,9 @@ linearisation bounds it from below, and
 
 never lowers it (the generalised power method; Journee et al., 0811.4724, theorem 1): no further
 backward pass is needed. It starts at the maximiser of the linear part, which is the fast gradient
-sign move. Several stages repeat this about the point reached, projected on the ball; among their
-ends and the start the worst for the network is kept.
+sign move. With a `reach` the maximum is over the part of the ball within that distance of the
+point where V was expanded. Several stages repeat this about the point reached, projected on the
+ball; among their ends and the start the worst for the network is kept.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ocngame._checks import integer
+from ocngame._checks import integer, positive
 from ocngame.curvature import OutputHessian, output_hessian
 from ocngame.games.perturbation import PerturbationBall
 
@@ -38,16 +39,20 @@ class InputAdversary:
         stages: Moves, each with one expansion.
         inner: Steps of the power method per stage, none of which needs a backward pass; 0: the
             linear part alone.
+        reach: Most that a stage's move may cover, in radii of the ball; None: all of the ball.
     """
 
     ball: PerturbationBall
     stages: int = 1
     inner: int = 4
+    reach: float | None = None
 
     def __post_init__(self) -> None:
         """Validate the settings."""
         integer("stages", self.stages, low=1)
         integer("inner", self.inner, low=0)
+        if self.reach is not None:
+            positive("reach", self.reach)
 
     def perturb(
         self,
@@ -65,7 +70,7 @@ class InputAdversary:
             model: The network; its parameters' gradients stay as they are.
             loss: Mean loss of (output, target).
             x: Inputs, shape (B, ...).
-            y: Targets.
+            y: Targets; for cross-entropy class numbers or, shape (B, C), probabilities.
             start: First perturbations, zero if None.
             hessian: Output Hessian, for losses that are not known.
 
@@ -110,15 +115,20 @@ class InputAdversary:
 
     def _maximise(self, slope: Tensor, columns: Tensor | None, point: Tensor, x: Tensor) -> Tensor:
         """Maximise the expansion about a point over the ball about zero."""
-        reached = self.ball.project(self.ball.steepest(slope), x)
+        reached = self._farthest(slope, point, x)
         if columns is None:
             return reached
         flat = columns.flatten(2)
         for _ in range(self.inner):
             inner = torch.einsum("cbd,bd->cb", flat, (reached - point).flatten(1))
             ahead = slope + torch.einsum("cbd,cb->bd", flat, inner).view_as(slope)
-            reached = self.ball.project(self.ball.steepest(ahead), x)
+            reached = self._farthest(ahead, point, x)
         return reached
+
+    def _farthest(self, slope: Tensor, point: Tensor, x: Tensor) -> Tensor:
+        """Give where a linear function is largest within reach of a point."""
+        move = self.ball.steepest(slope)
+        return self.ball.project(move if self.reach is None else point + self.reach * move, x)
 
 
 def _losses(loss: nn.Module, output: Tensor, y: Tensor) -> Tensor:

@@ -62,6 +62,20 @@ class _LookAhead(PlayerGame):
         with torch.enable_grad():
             return [self._cost(i, values, batch) for i in range(self.player_count)]
 
+    def evaluate_one(self, player: int, values: Values, *batch: Any) -> Tensor:
+        """Evaluate one player's cost after the others' answers.
+
+        Args:
+            player: Whose cost.
+            values: Tensors in the place of the players' own.
+            *batch: Passed on to the costs.
+
+        Returns:
+            The cost, a scalar.
+        """
+        with torch.enable_grad():
+            return self._cost(player, values, batch)
+
     def _cost(self, player: int, values: Values, batch: tuple[Any, ...]) -> Tensor:
         current = [list(own) for own in values]
         for _ in range(self._stages):

@@ -8,6 +8,12 @@ from ocngame.solvers.players.baselines.extragradient import Extragradient
 from ocngame.solvers.players.baselines.gradient import AlternatingGradient, SimultaneousGradient
 from ocngame.solvers.players.baselines.lola import LOLA
 from ocngame.solvers.players.baselines.optimistic import Optimistic
+from ocngame.solvers.players.baselines.robust import (
+    FastTraining,
+    ProjectedTraining,
+    RobustBaseline,
+    TradesTraining,
+)
 from ocngame.solvers.players.baselines.symplectic import SymplecticAdjustment
 
 __all__ = [
@@ -17,11 +23,15 @@ __all__ = [
     "ExtraAdam",
     "Extragradient",
     "FastGradientSign",
+    "FastTraining",
     "FirstOrder",
     "Optimistic",
     "OptimisticAdam",
     "ProjectedGradient",
+    "ProjectedTraining",
+    "RobustBaseline",
     "SimultaneousAdam",
     "SimultaneousGradient",
     "SymplecticAdjustment",
+    "TradesTraining",
 ]
