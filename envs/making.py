@@ -22,7 +22,7 @@ def make(
     horizon: int | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
-    **options: Any,  # noqa: ANN401
+    **options: Any,
 ) -> World:
     """Make a batch of copies of a world.
 

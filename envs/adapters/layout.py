@@ -160,7 +160,7 @@ def layout_of(
     )
 
 
-def _key(space: Any) -> str | None:  # noqa: ANN401
+def _key(space: Any) -> str | None:
     """The single other part of a dict with a mask; None where there are several, or no mask."""
     if isinstance(space, spaces.Dict) and "action_mask" in space.spaces:
         others = [key for key in space.spaces if key != "action_mask"]
@@ -168,7 +168,7 @@ def _key(space: Any) -> str | None:  # noqa: ANN401
     return None
 
 
-def _without_mask(space: Any, key: str | None) -> spaces.Space:  # noqa: ANN401
+def _without_mask(space: Any, key: str | None) -> spaces.Space:
     if not (isinstance(space, spaces.Dict) and "action_mask" in space.spaces):
         return space
     if key is not None:
@@ -193,7 +193,7 @@ def _names(groups: list[tuple[str, list[str]]]) -> list[str]:
 
 
 def _state(
-    env: Any,  # noqa: ANN401
+    env: Any,
     title: str,
     groups: list[Group],
     state: StateSource,
@@ -216,7 +216,7 @@ def _state(
     return (True, own.size) if usable else (False, flat)
 
 
-def _horizon(env: Any) -> int | None:  # noqa: ANN401
+def _horizon(env: Any) -> int | None:
     for holder in (env, getattr(env, "unwrapped", env)):
         steps = getattr(holder, "max_cycles", None)
         if isinstance(steps, int) and steps > 0:

@@ -43,7 +43,7 @@ class Factory:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __call__(self) -> Any:  # noqa: ANN401
+    def __call__(self) -> Any:
         """Make one.
 
         Returns:
@@ -131,7 +131,7 @@ def _creator(name: str) -> Callable[..., Any]:
     raise UnknownNameError("name", name, known_names())
 
 
-def _find(registry: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
+def _find(registry: Mapping[str, Any], name: str) -> Any:
     wanted = name.strip().replace("_v", "-v") if "_v" in name else name.strip()
     if wanted in registry:
         return registry[wanted]
@@ -143,7 +143,7 @@ def _find(registry: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
     return max(versions, key=lambda spec: spec.version or 0, default=None)
 
 
-def _module(name: str, module: str) -> Any:  # noqa: ANN401
+def _module(name: str, module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -17,9 +17,9 @@ from ocngame.errors import InvalidInputError, UnknownNameError
 __all__ = ["OpenSpielEnv", "openspiel_names"]
 
 
-def _pyspiel() -> Any:  # noqa: ANN401
+def _pyspiel() -> Any:
     try:
-        import pyspiel  # noqa: PLC0415 - an optional package
+        import pyspiel
     except ImportError as error:
         raise InvalidInputError(
             "name: OpenSpiel's games need the package open_spiel, which is not installed: "
@@ -47,7 +47,7 @@ class OpenSpielEnv(AECEnv):
         state_of_play: OpenSpiel's state, for those who look behind the cards.
     """
 
-    def __init__(self, game: str, **parameters: Any):  # noqa: ANN401
+    def __init__(self, game: str, **parameters: Any):
         """Load the game.
 
         Args:

@@ -102,14 +102,14 @@ def carve(layout: Layout, batch: int, numbers: Array, flags: Array) -> Record[Ar
     )
 
 
-def _actions(group: Any) -> int:  # noqa: ANN401
+def _actions(group: Any) -> int:
     return int(group.action_space.n)
 
 
-def _taker(buffer: Any) -> Any:  # noqa: ANN401
+def _taker(buffer: Any) -> Any:
     begin = 0
 
-    def take(*shape: int) -> Any:  # noqa: ANN401
+    def take(*shape: int) -> Any:
         nonlocal begin
         count = int(np.prod(shape, dtype=int))
         begin += count

@@ -53,7 +53,7 @@ def observation_writer(space: spaces.Space) -> tuple[int, Writer]:
 
 
 def _array_writer(shape: tuple[int, ...]) -> Writer:
-    def write(observation: Any, row: np.ndarray) -> None:  # noqa: ANN401
+    def write(observation: Any, row: np.ndarray) -> None:
         array = np.asarray(observation)
         if array.shape != shape:
             raise ValueError(f"expected shape {shape}, got {array.shape}")
@@ -65,7 +65,7 @@ def _array_writer(shape: tuple[int, ...]) -> Writer:
 def _one_hot_writer(sizes: np.ndarray, start: np.ndarray) -> Writer:
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
 
-    def write(observation: Any, row: np.ndarray) -> None:  # noqa: ANN401
+    def write(observation: Any, row: np.ndarray) -> None:
         values = np.asarray(observation).ravel() - start
         if values.shape != sizes.shape or (values < 0).any() or (values >= sizes).any():
             raise ValueError(f"expected {len(sizes)} counts below {sizes.tolist()}, got {values}")
@@ -82,7 +82,7 @@ def _parts_writer(keys: list[Any], parts: list[spaces.Space]) -> tuple[int, Writ
         written.append((key, begin, begin + size, write_part))
         begin += size
 
-    def write(observation: Any, row: np.ndarray) -> None:  # noqa: ANN401
+    def write(observation: Any, row: np.ndarray) -> None:
         for key, low, high, write_part in written:
             write_part(observation[key], row[low:high])
 
@@ -138,7 +138,9 @@ def action_decoder(space: spaces.Space) -> Callable[[np.ndarray], list[list[Any]
     shape, dtype = space.shape or (), space.dtype
     if isinstance(space, spaces.MultiDiscrete):
         start = np.asarray(space.start).ravel()
-        return lambda actions: list((actions + start).astype(dtype).reshape(*_lead(actions), *shape))
+        return lambda actions: list(
+            (actions + start).astype(dtype).reshape(*_lead(actions), *shape)
+        )
     # A copy: what the environment keeps or changes must not be the caller's tensor.
     return lambda actions: list(np.array(actions, dtype=dtype).reshape(*_lead(actions), *shape))
 

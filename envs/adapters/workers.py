@@ -202,7 +202,7 @@ def _rows(moment: MomentArrays[np.ndarray], rows: slice) -> MomentArrays[np.ndar
     )
 
 
-def _work(pipe: Connection, plan: bytes, shared: Any, low: int, high: int) -> None:  # noqa: ANN401
+def _work(pipe: Connection, plan: bytes, shared: Any, low: int, high: int) -> None:
     """Serve one worker's share until the pipe closes."""
     try:
         payload, layout, batch, horizon, dtype = cloudpickle.loads(plan)

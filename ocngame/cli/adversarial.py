@@ -18,13 +18,12 @@ from rich.table import Table
 
 from ocngame.cli import robust
 from ocngame.cli.interrupt import between_steps
-from ocngame.errors import CheckpointError
 from ocngame.training.adversarial import AdversarialJob
 from ocngame.training.adversarial_config import ROBUST_DATA, AdversarialConfig
 from ocngame.training.player_rows import PlayerRow
 from ocngame.training.run_folder import RunFolder, default_folder
 
-__all__ = ["evaluate_run", "owns", "resume", "train"]
+__all__ = ["evaluate_run", "resume", "train"]
 
 
 def train(config: AdversarialConfig, out: Path | None) -> None:
@@ -74,21 +73,6 @@ def evaluate_run(path: Path) -> None:
             f"stopped at step {job.step} of {job.config.steps}; go on with: ocngame resume {path}",
             highlight=False,
         )
-
-
-def owns(path: Path) -> bool:
-    """Say whether a folder is of an adversarial run.
-
-    Args:
-        path: The folder.
-
-    Returns:
-        False also where its settings cannot be read.
-    """
-    try:
-        return RunFolder(path).read_config().get("job") == "adversarial"
-    except CheckpointError:
-        return False
 
 
 def _is_robust(path: Path) -> bool:

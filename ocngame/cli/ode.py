@@ -17,14 +17,13 @@ from rich.progress import (
 from rich.table import Table
 
 from ocngame.cli.interrupt import between_steps
-from ocngame.errors import CheckpointError
 from ocngame.training.curves import LABELS
 from ocngame.training.ode.config import ODEConfig
 from ocngame.training.ode.job import ODEJob
 from ocngame.training.ode.rows import ODERow
-from ocngame.training.run_folder import RunFolder, default_folder
+from ocngame.training.run_folder import default_folder
 
-__all__ = ["evaluate_run", "owns", "resume", "train"]
+__all__ = ["evaluate_run", "resume", "train"]
 
 
 def train(config: ODEConfig, out: Path | None) -> None:
@@ -65,21 +64,6 @@ def evaluate_run(path: Path) -> None:
             f"stopped at step {job.step} of {job.total_steps}; go on with: ocngame resume {path}",
             highlight=False,
         )
-
-
-def owns(path: Path) -> bool:
-    """Say whether a folder is of a continuous-time run.
-
-    Args:
-        path: The folder.
-
-    Returns:
-        False also where its settings cannot be read.
-    """
-    try:
-        return RunFolder(path).read_config().get("job") == "ode"
-    except CheckpointError:
-        return False
 
 
 def _finish(job: ODEJob, console: Console) -> None:

@@ -18,11 +18,10 @@ from rich.table import Table
 
 from ocngame.agents.selfplay import SelfPlayJob, SelfPlayRow
 from ocngame.cli.interrupt import between_steps
-from ocngame.errors import CheckpointError
-from ocngame.training.run_folder import RunFolder, default_folder
+from ocngame.training.run_folder import default_folder
 from ocngame.training.selfplay_config import SelfPlayConfig
 
-__all__ = ["evaluate_run", "owns", "resume", "train"]
+__all__ = ["evaluate_run", "resume", "train"]
 
 
 def train(config: SelfPlayConfig, out: Path | None) -> None:
@@ -67,21 +66,6 @@ def evaluate_run(path: Path) -> None:
             f"ocngame resume {path}",
             highlight=False,
         )
-
-
-def owns(path: Path) -> bool:
-    """Say whether a folder is of a self-play run.
-
-    Args:
-        path: The folder.
-
-    Returns:
-        False also where its settings cannot be read.
-    """
-    try:
-        return RunFolder(path).read_config().get("job") == "selfplay"
-    except CheckpointError:
-        return False
 
 
 def _finish(job: SelfPlayJob, console: Console) -> None:
