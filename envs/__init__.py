@@ -1,7 +1,17 @@
 """Worlds: environments that games are played in."""
 
 from ocngame.envs.adapters import AdaptedWorld
+from ocngame.envs.batched import batched_names, batched_world
 from ocngame.envs.making import make
 from ocngame.envs.world import Group, Moment, Transition, World
 
-__all__ = ["AdaptedWorld", "Group", "Moment", "Transition", "World", "make"]
+__all__ = [
+    "AdaptedWorld",
+    "Group",
+    "Moment",
+    "Transition",
+    "World",
+    "batched_names",
+    "batched_world",
+    "make",
+]

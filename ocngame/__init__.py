@@ -17,7 +17,15 @@ if TYPE_CHECKING:
         Player,
         PlayerGame,
     )
+    from ocngame.games.continuous import NeuralODE
     from ocngame.solvers.find_equilibria import find_equilibria
+    from ocngame.solvers.flows import (
+        ContinuousFlow,
+        FlowField,
+        FlowHessian,
+        FlowLoss,
+        HutchinsonDivergence,
+    )
     from ocngame.solvers.lq import Solution, Status
     from ocngame.solvers.nonlinear import IterationOptions, NonlinearSolution
     from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
@@ -29,10 +37,16 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "equilibria": "ocngame",
     "find_equilibria": "ocngame.solvers.find_equilibria",
+    "ContinuousFlow": "ocngame.solvers.flows",
+    "FlowField": "ocngame.solvers.flows",
+    "FlowHessian": "ocngame.solvers.flows",
+    "FlowLoss": "ocngame.solvers.flows",
     "GameGraph": "ocngame.games",
+    "HutchinsonDivergence": "ocngame.solvers.flows",
     "InformationStructure": "ocngame.games",
     "IterationOptions": "ocngame.solvers.nonlinear",
     "LQGame": "ocngame.games",
+    "NeuralODE": "ocngame.games.continuous",
     "NonlinearGame": "ocngame.games",
     "NonlinearSolution": "ocngame.solvers.nonlinear",
     "OCNOpt": "ocngame.solvers.ocnopt",
@@ -47,10 +61,16 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "ContinuousFlow",
+    "FlowField",
+    "FlowHessian",
+    "FlowLoss",
     "GameGraph",
+    "HutchinsonDivergence",
     "InformationStructure",
     "IterationOptions",
     "LQGame",
+    "NeuralODE",
     "NonlinearGame",
     "NonlinearSolution",
     "OCNOpt",

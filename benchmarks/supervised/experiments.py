@@ -17,6 +17,11 @@ SENSITIVITY = {
         "1": "ocnopt",
         "30": "ocnopt:damping=30",
     },
+    "multiple of the weight decay": {
+        "0": "ocnopt:decay=0",
+        "1": "ocnopt",
+        "3": "ocnopt:decay=0.009",
+    },
 }
 FEEDBACKS = ("off", "per_sample", "stacked", "exact")
 CURVATURES = ("identity", "diagonal", "kronecker")

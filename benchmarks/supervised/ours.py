@@ -79,12 +79,17 @@ def ocnopt_trainer(optimizer: str, task: Task, seed: int) -> Trainer:
         model,
         loss,
         lr=float(changes.get("lr", "1")),
+        **_decay(changes),
         config=config,
         hessian=task.hessian(),
         seed=seed,
     )
     constant = changes.get("schedule") == "constant"
     return OCNOptTrainer(model, loss, made, None if constant else task.steps)
+
+
+def _decay(changes: Mapping[str, str]) -> dict[str, float]:
+    return {"weight_decay": float(changes["decay"])} if "decay" in changes else {}
 
 
 def _config(changes: Mapping[str, str]) -> OCNOptConfig:

@@ -50,7 +50,7 @@ state is all its tensors, in bytes per parameter of the network."""
 
 SENSITIVITY_TEXT = """\
 By `experiments --parts sensitivity`. Mean steps to the target over {seeds} seeds with the step,
-or the first damping, multiplied by the number at the head of the column. The last column is the
+the first damping or the weight decay multiplied by the number at the head of the column. The last column is the
 range of the ratio to the default, without the multiple 0.1 of the step."""
 
 ABLATION = """\
@@ -83,5 +83,6 @@ with preconditioners from step {REFRESH} on, every {REFRESH} steps (by default f
 1,000: none in these runs); its plain Shampoo with momentum diverged at every rate. Muon is
 torch's, for all matrices but the last layer's, with `match_rms_adamw`, convolutions flattened to
 matrices, AdamW for the rest. Weight decay is {WEIGHT_DECAY:g} for AdamW, Muon and schedule-free
-AdamW, 0 for the others. PSGD needs opt_einsum: without it torch contracts its five factors in an
+AdamW, 0 for the others; OCNOpt decays by its default of 0.003 a step, from entries that the step
+makes smaller anyway. PSGD needs opt_einsum: without it torch contracts its five factors in an
 order that makes a step 300 times slower."""

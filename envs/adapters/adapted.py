@@ -144,9 +144,7 @@ class AdaptedWorld(World):
         """
         if not self._started:
             raise InvalidInputError(f"{self.name}: expected reset before the first step")
-        chosen = [
-            self._checked(index, group, actions) for index, group in enumerate(self.groups)
-        ]
+        chosen = [self._checked(index, group, actions) for index, group in enumerate(self.groups)]
         self._runner.step(chosen)
         over = self._record.over
         self._history.append(chosen)

@@ -203,9 +203,7 @@ class ParallelCopy(Copy):
         return not self._live
 
     def _recount(self, here: Any, observations: Any, infos: Any) -> None:  # noqa: ANN401
-        gone = {
-            a for a in self._live if self._terminated_of(a) or self._truncated_of(a)
-        }
+        gone = {a for a in self._live if self._terminated_of(a) or self._truncated_of(a)}
         for agent in self._live:
             if agent not in here and agent not in gone:
                 raise ApiError(f"agent {agent!r} has gone without being terminated or truncated")

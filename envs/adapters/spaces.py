@@ -138,7 +138,9 @@ def action_decoder(space: spaces.Space) -> Callable[[np.ndarray], list[list[Any]
     shape, dtype = space.shape or (), space.dtype
     if isinstance(space, spaces.MultiDiscrete):
         start = np.asarray(space.start).ravel()
-        return lambda actions: list((actions + start).astype(dtype).reshape(*_lead(actions), *shape))
+        return lambda actions: list(
+            (actions + start).astype(dtype).reshape(*_lead(actions), *shape)
+        )
     # A copy: what the environment keeps or changes must not be the caller's tensor.
     return lambda actions: list(np.array(actions, dtype=dtype).reshape(*_lead(actions), *shape))
 

@@ -10,8 +10,19 @@ from ocngame._checks import integer
 from ocngame.errors import InvalidInputError
 from ocngame.training.adversarial_config import AdversarialConfig
 from ocngame.training.config import SupervisedConfig
+from ocngame.training.ode.config import ODEConfig
+from ocngame.training.selfplay_config import SelfPlayConfig
 
-__all__ = ["Draw", "Evaluate", "Resume", "Solve", "TrainAdversarial", "TrainSupervised"]
+__all__ = [
+    "Draw",
+    "Evaluate",
+    "Resume",
+    "Solve",
+    "TrainAdversarial",
+    "TrainODE",
+    "TrainSelfplay",
+    "TrainSupervised",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +67,47 @@ class TrainAdversarial:
     ] = None
     config: Annotated[AdversarialConfig, tyro.conf.arg(name="")] = field(
         default_factory=AdversarialConfig
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainODE:
+    """Train a network with a differential equation inside, with OCNOpt next to Adam and SGD.
+
+    Without options it tells nine speakers apart by vowels that are observed at irregular times; the
+    data come with ocngame. The run folder gets config.json, metrics.jsonl, checkpoint.pt,
+    curves.png and phase_portrait.png, or density.png where a density is learned.
+
+    Attributes:
+        out: Run folder to make.
+        config: Settings of the run.
+    """
+
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/ode-PROBLEM-TIME)"),
+    ] = None
+    config: Annotated[ODEConfig, tyro.conf.arg(name="")] = field(default_factory=ODEConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSelfplay:
+    """Learn a turn-based zero-sum game for two by self-play with a slow reference policy.
+
+    Without options it learns Leduc poker and measures its exploitability. The run folder gets
+    config.json, metrics.jsonl, checkpoint.pt and curves.png.
+
+    Attributes:
+        out: Run folder to make.
+        config: Settings of the run.
+    """
+
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/selfplay-WORLD-TIME)"),
+    ] = None
+    config: Annotated[SelfPlayConfig, tyro.conf.arg(name="")] = field(
+        default_factory=SelfPlayConfig
     )
 
 

@@ -8,6 +8,8 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -18,6 +20,8 @@ from ocngame.cli.commands import (
     Resume,
     Solve,
     TrainAdversarial,
+    TrainODE,
+    TrainSelfplay,
     TrainSupervised,
 )
 from ocngame.cli.parser import Command, UsageError, parse
@@ -63,19 +67,28 @@ def _run(command: Command) -> None:
 
         draw.draw_network(command)
         return
-    from ocngame.cli import adversarial, supervised
+    from ocngame.cli import adversarial, ode, selfplay, supervised
 
     match command:
         case TrainSupervised():
             supervised.train(command.config, command.out)
         case TrainAdversarial():
             adversarial.train(command.config, command.out)
+        case TrainODE():
+            ode.train(command.config, command.out)
+        case TrainSelfplay():
+            selfplay.train(command.config, command.out)
         case Resume():
-            job = adversarial if adversarial.owns(command.run) else supervised
-            job.resume(command.run)
+            _owner(command.run).resume(command.run)
         case Evaluate():
-            job = adversarial if adversarial.owns(command.run) else supervised
-            job.evaluate_run(command.run)
+            _owner(command.run).evaluate_run(command.run)
+
+
+def _owner(run: Path) -> ModuleType:
+    """Give the module whose kind of job a run folder is of."""
+    from ocngame.cli import adversarial, ode, selfplay, supervised
+
+    return next((job for job in (adversarial, ode, selfplay) if job.owns(run)), supervised)
 
 
 @contextmanager

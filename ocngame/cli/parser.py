@@ -24,13 +24,17 @@ from ocngame.cli.commands import (
     Resume,
     Solve,
     TrainAdversarial,
+    TrainODE,
+    TrainSelfplay,
     TrainSupervised,
 )
 from ocngame.errors import OcnGameError
 
 __all__ = ["Command", "UsageError", "parse"]
 
-Command = TrainSupervised | TrainAdversarial | Resume | Evaluate | Solve | Draw
+Command = (
+    TrainSupervised | TrainAdversarial | TrainODE | TrainSelfplay | Resume | Evaluate | Solve | Draw
+)
 
 
 class UsageError(Exception):
@@ -52,6 +56,8 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     train = SubcommandApp()
     train.command(name="supervised")(TrainSupervised)
     train.command(name="adversarial")(TrainAdversarial)
+    train.command(name="ode")(TrainODE)
+    train.command(name="selfplay")(TrainSelfplay)
     app = SubcommandApp()
     app.command(train, name="train", help="Train players.")
     app.command(name="resume")(Resume)

@@ -2,6 +2,11 @@
 
 from ocngame.equilibria.classify import classify, is_equilibrium
 from ocngame.equilibria.deviation import deviation_gain, own_curvature
+from ocngame.equilibria.exploitability import (
+    exploitability,
+    gains_of_deviation,
+    matrix_exploitability,
+)
 from ocngame.equilibria.gain import DeviationGain, Evidence
 from ocngame.equilibria.nonlinear import NonlinearReport, examine
 from ocngame.equilibria.play import Candidate, Play, PlayWithMultipliers
@@ -22,7 +27,10 @@ __all__ = [
     "deviation_gain",
     "examine",
     "examine_players",
+    "exploitability",
+    "gains_of_deviation",
     "is_equilibrium",
+    "matrix_exploitability",
     "own_curvature",
     "own_gradient",
     "residuals",

@@ -134,6 +134,7 @@ class TorchContender(Contender):
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         schedule: LRScheduler | None,
+        loss: nn.Module | None = None,
     ):
         """Keep the parts.
 
@@ -142,11 +143,12 @@ class TorchContender(Contender):
             model: The network.
             optimizer: Optimizer of its parameters.
             schedule: Schedule of the optimizer, or None.
+            loss: Mean loss of (output, target); cross-entropy if None.
         """
         super().__init__(name, model)
         self.optimizer = optimizer
         self.schedule = schedule
-        self._loss = nn.CrossEntropyLoss()
+        self._loss = loss if loss is not None else nn.CrossEntropyLoss()
 
     def _step(self, x: Tensor, y: Tensor) -> StepResult:
         self.optimizer.zero_grad()

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ocngame.errors import InvalidInputError
-from ocngame.solvers.ocnopt import FallbackRule, OCNOpt, OCNOptConfig, Rhythm
+from ocngame.solvers.ocnopt import Decay, FallbackRule, OCNOpt, OCNOptConfig, Rhythm
 
 OFTEN = OCNOptConfig(rhythm=Rhythm(first=2, measure_every=2))
 
@@ -77,16 +77,24 @@ def test_clipped_gradients_are_the_ones_that_are_used():
 def test_groups_have_their_own_rates_and_decays():
     model = network()
     start = copy.deepcopy(model)
+    plainly = OCNOptConfig(decay=Decay.PLAIN)
     opt = OCNOpt(
         model,
+        weight_decay=0.0,
         groups=[
             {"params": model[0].parameters(), "lr": 0.0},
             {"params": [model[2].bias], "weight_decay": 0.5, "name": "offset"},
         ],
+        config=plainly,
     )
     assert [len(group["params"]) for group in opt.param_groups] == [2, 1, 3]
     x, y = next(iter(batches(1)))
-    plain = OCNOpt(other := network(), groups=[{"params": other[0].parameters(), "lr": 0.0}])
+    plain = OCNOpt(
+        other := network(),
+        weight_decay=0.0,
+        groups=[{"params": other[0].parameters(), "lr": 0.0}],
+        config=plainly,
+    )
     opt.step(x, y)
     plain.step(x, y)
     assert torch.equal(model[0].weight, start[0].weight)

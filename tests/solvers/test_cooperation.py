@@ -74,7 +74,7 @@ def test_a_step_moves_the_pair_by_the_joint_solve(last):
         damping=FixedDamping(damping=0.1),
         gradient_decay=0.0,
     )
-    opt = OCNOpt(model, config=config, example_input=x)
+    opt = OCNOpt(model, weight_decay=0.0, config=config, example_input=x)
     opt.step(x, y)
     plain = copy.deepcopy(before)
     alone = OCNOptConfig(
@@ -84,7 +84,7 @@ def test_a_step_moves_the_pair_by_the_joint_solve(last):
         damping=config.damping,
         gradient_decay=0.0,
     )
-    OCNOpt(plain, config=alone).step(x, y)
+    OCNOpt(plain, weight_decay=0.0, config=alone).step(x, y)
     rollout = record_rollout(
         before, GameGraph.from_module(before).control_stages, lambda: before(x)
     )

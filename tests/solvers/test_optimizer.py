@@ -81,7 +81,7 @@ def test_one_step_solves_a_linear_quadratic_problem(curvature, feedback, step):
         gradient_decay=0.0,
     )
     start = nn.functional.mse_loss(model(x), y).detach()
-    OCNOpt(model, nn.MSELoss(), config=config).step(x, y)
+    OCNOpt(model, nn.MSELoss(), weight_decay=0.0, config=config).step(x, y)
     final = nn.functional.mse_loss(model(x), y).detach()
     assert float(start - best) > 0.1
     torch.testing.assert_close(final, best, rtol=1e-6, atol=0)
@@ -235,7 +235,7 @@ def test_damping_follows_the_reduction_ratio():
 
 def test_held_out_ratio_is_that_of_the_next_batch():
     model, older = network(), network()
-    opt = OCNOpt(model, config=JUDGED)
+    opt = OCNOpt(model, weight_decay=0.0, config=JUDGED)
     last = None
     for x, y in batches(6):
         now = nn.functional.cross_entropy(model(x), y).item()
@@ -254,7 +254,7 @@ def test_on_one_batch_both_judges_measure_the_same():
     ratios = []
     for judge in (Judge.SAME_BATCH, Judge.NEXT_BATCH):
         damping = LevenbergMarquardt(judge=judge, least=0.03, most=0.03)
-        opt = OCNOpt(network(), config=replace(JUDGED, damping=damping))
+        opt = OCNOpt(network(), weight_decay=0.0, config=replace(JUDGED, damping=damping))
         x, y = next(iter(batches(1)))
         ratios.append([opt.step(x, y).ratio for _ in range(6)])
     assert ratios[0][:-1] == pytest.approx(ratios[1][1:], rel=1e-6)
@@ -268,7 +268,7 @@ def test_judging_leaves_the_controls_bitwise_as_they_are():
         FixedDamping(damping=0.1),
     ):
         model = network(torch.float32)
-        opt = OCNOpt(model, config=replace(JUDGED, damping=damping))
+        opt = OCNOpt(model, weight_decay=0.0, config=replace(JUDGED, damping=damping))
         for x, y in batches(8, torch.float32):
             opt.step(x, y)
         moved.append(weights(model))

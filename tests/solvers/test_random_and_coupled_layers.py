@@ -194,7 +194,7 @@ def test_the_fallback_is_adam():
     reference = copy.deepcopy(model)
     x = torch.randint(0, 11, (20, 5), generator=torch.Generator().manual_seed(1))
     y = x[:, 0] % 2
-    opt = OCNOpt(model, config=OCNOptConfig(fallback=FallbackRule(rate=0.01)))
+    opt = OCNOpt(model, weight_decay=0.0, config=OCNOptConfig(fallback=FallbackRule(rate=0.01)))
     assert opt.game.uncovered == ("position",)
     adam = torch.optim.Adam([reference.position], lr=0.01)
     for _ in range(4):

@@ -5,7 +5,14 @@ import torch
 from torch import nn
 
 from ocngame.curvature import IdentityCurvature, RootMeanSquareCurvature
-from ocngame.solvers.ocnopt import Feedback, FixedDamping, FixedStep, OCNOpt, OCNOptConfig
+from ocngame.solvers.ocnopt import (
+    Decay,
+    Feedback,
+    FixedDamping,
+    FixedStep,
+    OCNOpt,
+    OCNOptConfig,
+)
 
 STEPS = 25
 
@@ -26,7 +33,9 @@ def batches():
 
 def config(**settings) -> OCNOptConfig:
     fixed = {"feedback": Feedback.OFF, "damping": FixedDamping(damping=1e-3), "gradient_decay": 0.0}
-    return OCNOptConfig(**{**fixed, "step": FixedStep(), **settings})
+    return OCNOptConfig(
+        **{**fixed, "step": FixedStep(), "decay": Decay.PLAIN, **settings},
+    )
 
 
 def assert_same_path(
@@ -68,7 +77,10 @@ def test_root_mean_square_is_rmsprop(momentum):
     ours, theirs = network(), network()
     curvature = RootMeanSquareCurvature(beta=0.99, eps=1e-8, bias_correction=False)
     opt = OCNOpt(
-        ours, lr=1e-3, config=config(curvature=curvature, step=FixedStep(momentum=momentum))
+        ours,
+        lr=1e-3,
+        weight_decay=0.0,
+        config=config(curvature=curvature, step=FixedStep(momentum=momentum)),
     )
     reference = torch.optim.RMSprop(theirs.parameters(), lr=1e-3, alpha=0.99, momentum=momentum)
     assert_same_path(ours, opt, theirs, reference)

@@ -4,6 +4,7 @@ from ocngame.solvers.ocnopt.bandit import Exp3
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig, Sweep
 from ocngame.solvers.ocnopt.cooperation import BanditAlignment, Cooperation, FixedAlignment
 from ocngame.solvers.ocnopt.damping import FixedDamping, Judge, LevenbergMarquardt
+from ocngame.solvers.ocnopt.decay import Decay
 from ocngame.solvers.ocnopt.estimate import Estimate
 from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.optimizer import OCNOpt
@@ -15,6 +16,7 @@ from ocngame.solvers.ocnopt.trust_region import TrustRegionStep
 __all__ = [
     "BanditAlignment",
     "Cooperation",
+    "Decay",
     "Estimate",
     "Exp3",
     "FallbackRule",

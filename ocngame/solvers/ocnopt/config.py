@@ -15,6 +15,7 @@ from ocngame.curvature import (
 from ocngame.errors import InvalidInputError
 from ocngame.solvers.ocnopt.cooperation import Cooperation
 from ocngame.solvers.ocnopt.damping import DampingRule, FixedDamping, LevenbergMarquardt
+from ocngame.solvers.ocnopt.decay import Decay
 from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.solvers.ocnopt.step_rule import StepRule
@@ -67,6 +68,7 @@ class OCNOptConfig:
         rhythm: Which steps measure curvature and which factorise it.
         cooperation: How players of one stage move together; None if each moves by its own block.
         fallback: Rule for the parameters that no stage covers.
+        decay: Which entries of a parameter its weight decay takes from.
         gradient_decay: Memory of the bias-corrected average of gradients (0: newest only).
     """
 
@@ -79,6 +81,7 @@ class OCNOptConfig:
     cooperation: Cooperation | None = None
     fallback: FallbackRule = field(default_factory=FallbackRule)
     rhythm: Rhythm = field(default_factory=Rhythm)
+    decay: Decay = Decay.CAUTIOUS
     gradient_decay: float = 0.9
 
     def __post_init__(self) -> None:
@@ -98,6 +101,8 @@ class OCNOptConfig:
             raise InvalidInputError(
                 f"cooperation: expected a Cooperation or None, got {self.cooperation!r}"
             )
+        one_of("decay", self.decay, Decay)
+        object.__setattr__(self, "decay", Decay(self.decay))
         one_of("feedback", self.feedback, Feedback)
         one_of("sweep", self.sweep, Sweep)
         object.__setattr__(self, "feedback", Feedback(self.feedback))

@@ -12,26 +12,35 @@ from torch import Tensor, nn
 from ocngame.errors import NonFiniteError
 from ocngame.games.network_control import NetworkControl
 from ocngame.solvers.ocnopt.core import SolverState
+from ocngame.solvers.ocnopt.decay import Decay, decay_and_move
 from ocngame.solvers.ocnopt.groups import Rates
 
 __all__ = ["apply_moves", "judged_ratio", "move_others"]
 
 
 @torch.no_grad()
-def apply_moves(controls: Sequence[NetworkControl], moves: Sequence[Tensor], rates: Rates) -> None:
+def apply_moves(
+    controls: Sequence[NetworkControl], moves: Sequence[Tensor], rates: Rates, kind: Decay
+) -> None:
     """Move the controls, after their decoupled weight decay.
 
     Args:
         controls: The controls of the stages.
         moves: Moves before the learning rates, shape (o, i) each.
         rates: Learning rates and weight decays.
+        kind: Which entries decay.
     """
-    for control, move in zip(controls, moves, strict=True):
-        for parameter, part in zip(control.parameters, control.split(move), strict=True):
-            decay = rates.decay(parameter)
-            if decay:
-                parameter.mul_(1.0 - decay)
-            parameter.add_(part, alpha=rates.lr(parameter))
+    parameters = [p for control in controls for p in control.parameters]
+    parts = [
+        part for control, move in zip(controls, moves, strict=True) for part in control.split(move)
+    ]
+    decay_and_move(
+        parameters,
+        parts,
+        [rates.lr(p) for p in parameters],
+        [rates.decay(p) for p in parameters],
+        kind,
+    )
 
 
 @torch.no_grad()
@@ -61,10 +70,13 @@ def move_others(optimizer: Any, parameters: Sequence[nn.Parameter], rates: Rates
         state["last"] = rates.lr(parameter) * state["last"]
         optimizer.state[parameter] = state
         slope += float((gradient * state["last"]).sum())
-        decay = rates.decay(parameter)
-        if decay:
-            parameter.mul_(1.0 - decay)
-        parameter.add_(state["last"])
+    decay_and_move(
+        trained,
+        [optimizer.state[p]["last"] for p in trained],
+        [1.0] * len(trained),
+        [rates.decay(p) for p in trained],
+        optimizer.config.decay,
+    )
     return slope
 
 

@@ -57,7 +57,7 @@ class OCNOpt(torch.optim.Optimizer):
         loss: nn.Module | None = None,
         *,
         lr: float = 1.0,
-        weight_decay: float = 0.0,
+        weight_decay: float = 3e-3,
         groups: Sequence[Mapping[str, Any]] = (),
         config: OCNOptConfig | None = None,
         hessian: OutputHessian | None = None,
@@ -72,7 +72,7 @@ class OCNOpt(torch.optim.Optimizer):
             loss: Mean loss of (output, target); `nn.CrossEntropyLoss()` if None.
             lr: Scale of the step; 1 is the model's own length.
             weight_decay: Decoupled weight decay: the part of a parameter that a step at `lr` 1
-                takes away.
+                takes away (`config.decay` says from which entries).
             groups: Torch's parameter groups, each with "params" and options of its own ("lr",
                 "weight_decay"); all other parameters form one more group.
             config: Settings of the method.
@@ -192,7 +192,7 @@ class OCNOpt(torch.optim.Optimizer):
             if self.team is not None and remembered is not None:
                 self.team.load(remembered)
             return self._refuse(batch, loss, str(error))
-        apply_moves(controls, proposal.moves, rates)
+        apply_moves(controls, proposal.moves, rates, self.config.decay)
         predicted = proposal.predicted + others
         damping = state.damping
         if rule.judge is Judge.SAME_BATCH and rule.measures(state.step) and predicted < 0:

@@ -1,0 +1,236 @@
+r"""Bodies of policies and critics over the agents of a group, shared or one for each agent.
+
+Inputs are `[..., A, F]`. Shared: one network for all, and the inputs carry a one-hot of the agent.
+Separate: every weight has a leading axis A and all agents are one batched matrix product. Weights
+start orthogonal (Saxe et al., 2014), hidden layers scaled by sqrt 2 for rectifiers and 5/3 for
+tanh, the last by a number given.
+
+The gated unit (Cho et al., 2014, in the form of cuDNN), with state h and input x:
+
+    r = sigmoid(W_r x + U_r h + b_r)          z = sigmoid(W_z x + U_z h + b_z)
+    n = tanh(W_n x + b_n + r * (U_n h + c_n))     h <- (1 - z) n + z h
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Body", "FeedForward", "Gated", "SeparateLinear", "agent_linear"]
+
+Activation = Literal["tanh", "relu"]
+_ACTIVATIONS = {"tanh": (nn.Tanh, 5 / 3), "relu": (nn.ReLU, 2**0.5)}
+
+
+class SeparateLinear(nn.Module):
+    """A linear layer for each of A agents: `[..., A, i] -> [..., A, o]`."""
+
+    def __init__(self, agents: int, inputs: int, outputs: int):
+        """Make parameters of zeros.
+
+        Args:
+            agents: A.
+            inputs: i.
+            outputs: o.
+        """
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(agents, outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(agents, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply each agent's layer to its input.
+
+        Args:
+            x: [..., A, i].
+
+        Returns:
+            [..., A, o].
+        """
+        rows = x.reshape(-1, *x.shape[-2:]).transpose(0, 1)
+        out = torch.baddbmm(self.bias[:, None, :], rows, self.weight.mT)
+        return out.transpose(0, 1).reshape(*x.shape[:-1], -1)
+
+
+def agent_linear(
+    inputs: int, outputs: int, *, agents: int | None, gain: float, generator: torch.Generator
+) -> nn.Linear | SeparateLinear:
+    """Make a layer with orthogonal weights and no bias yet.
+
+    Args:
+        inputs: i.
+        outputs: o.
+        agents: A, for a layer of every agent's own; None for a shared one.
+        gain: Scale of the weights.
+        generator: For the weights.
+
+    Returns:
+        The layer.
+    """
+    layer = (
+        nn.Linear(inputs, outputs) if agents is None else SeparateLinear(agents, inputs, outputs)
+    )
+    with torch.no_grad():
+        layer.bias.zero_()
+        weights = layer.weight if agents is not None else layer.weight[None]
+        for weight in weights:
+            nn.init.orthogonal_(weight, gain, generator)
+    return layer
+
+
+class Body(nn.Module, ABC):
+    """A network over the agents of a group.
+
+    Attributes:
+        last: Its last layer.
+        memory_size: H, of what it remembers per agent; 0 for nothing.
+    """
+
+    last: nn.Linear | SeparateLinear
+    memory_size: int
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the outputs where nothing is remembered, or from an empty memory.
+
+        Args:
+            x: [..., A, F].
+
+        Returns:
+            [..., A, P].
+        """
+
+    @abstractmethod
+    def advance(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Make one step.
+
+        Args:
+            x: [B, A, F].
+            memory: [B, A, H].
+
+        Returns:
+            Outputs [B, A, P] and the new memory.
+        """
+
+    @abstractmethod
+    def sequence(self, x: Tensor, memory: Tensor, over: Tensor) -> tuple[Tensor, Tensor]:
+        """Run through T steps; the memory is emptied after a step that ended an episode.
+
+        Args:
+            x: [T, B, A, F].
+            memory: [B, A, H], before the first step.
+            over: [T, B], bool.
+
+        Returns:
+            Outputs [T, B, A, P] and the memory after each step, before it is emptied [T, B, A, H].
+        """
+
+
+class FeedForward(Body):
+    """Layers with an activation between them; it remembers nothing."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        agents: int | None,
+        activation: Activation,
+        gain: float,
+        generator: torch.Generator,
+    ):
+        """Make the layers.
+
+        Args:
+            sizes: F, the hidden widths, P.
+            agents: A for separate networks, None for a shared one.
+            activation: Between the layers.
+            gain: Scale of the last layer's weights.
+            generator: For the weights.
+        """
+        super().__init__()
+        act, scale = _ACTIVATIONS[activation]
+        layers: list[nn.Module] = []
+        for i, o in pairwise(sizes[:-1]):
+            layers.append(agent_linear(i, o, agents=agents, gain=scale, generator=generator))
+            layers.append(act())
+        self.last = agent_linear(
+            sizes[-2], sizes[-1], agents=agents, gain=gain, generator=generator
+        )
+        self.hidden = nn.Sequential(*layers)
+        self.memory_size = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the layers; see `Body.forward`."""
+        return self.last(self.hidden(x))
+
+    def advance(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the layers; see `Body.advance`."""
+        return self(x), memory
+
+    def sequence(self, x: Tensor, memory: Tensor, over: Tensor) -> tuple[Tensor, Tensor]:
+        """Run the layers on all steps at once; see `Body.sequence`."""
+        return self(x), memory.expand(len(x), *memory.shape)
+
+
+class Gated(Body):
+    """Layers with an activation, a gated unit on top, a last layer."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        agents: int | None,
+        activation: Activation,
+        gain: float,
+        generator: torch.Generator,
+    ):
+        """Make the layers.
+
+        Args:
+            sizes: F, the hidden widths, P; the memory is as wide as the last hidden layer.
+            agents: A for separate networks, None for a shared one.
+            activation: Of the layers below the gated unit.
+            gain: Scale of the last layer's weights.
+            generator: For the weights.
+        """
+        super().__init__()
+        act, scale = _ACTIVATIONS[activation]
+        width = sizes[-2]
+        layers: list[nn.Module] = []
+        for i, o in pairwise(sizes[:-1]):
+            layers.append(agent_linear(i, o, agents=agents, gain=scale, generator=generator))
+            layers.append(act())
+        self.hidden = nn.Sequential(*layers)
+        self.input = agent_linear(width, 3 * width, agents=agents, gain=1.0, generator=generator)
+        self.state = agent_linear(width, 3 * width, agents=agents, gain=1.0, generator=generator)
+        self.last = agent_linear(width, sizes[-1], agents=agents, gain=gain, generator=generator)
+        self.memory_size = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Make one step from an empty memory; see `Body.forward`."""
+        return self.advance(x, x.new_zeros(*x.shape[:-1], self.memory_size))[0]
+
+    def advance(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Make one step; see `Body.advance`."""
+        memory = self._turn(self.input(self.hidden(x)), memory)
+        return self.last(memory), memory
+
+    def sequence(self, x: Tensor, memory: Tensor, over: Tensor) -> tuple[Tensor, Tensor]:
+        """Run through T steps, all but the gated unit at once; see `Body.sequence`."""
+        inputs, memories = self.input(self.hidden(x)), []
+        for t in range(len(x)):
+            if t > 0:
+                memory = torch.where(over[t - 1][:, None, None], 0.0, memory)
+            memory = self._turn(inputs[t], memory)
+            memories.append(memory)
+        found = torch.stack(memories)
+        return self.last(found), found
+
+    def _turn(self, inputs: Tensor, memory: Tensor) -> Tensor:
+        x_r, x_z, x_n = inputs.chunk(3, -1)
+        h_r, h_z, h_n = self.state(memory).chunk(3, -1)
+        keep = torch.sigmoid(x_z + h_z)
+        new = torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n)
+        return new + keep * (memory - new)

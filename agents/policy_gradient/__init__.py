@@ -1,0 +1,1 @@
+"""Policy-gradient agents: rollouts, advantages, the clipped surrogate, and who descends it."""

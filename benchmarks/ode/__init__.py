@@ -1,0 +1,1 @@
+"""OCNOpt in continuous time against Adam and SGD tuned on grids."""

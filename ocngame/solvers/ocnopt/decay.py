@@ -1,0 +1,62 @@
+r"""Decoupled weight decay, all over or where it does not work against the move.
+
+With rate eta, decay gamma and move d (already a descent direction), a parameter u becomes
+
+    PLAIN:     u <- u - eta gamma u              + eta d
+    CAUTIOUS:  u <- u - eta gamma u [u d < 0]    + eta d     ([.] entry by entry)
+
+The cautious form (Chen et al., 2510.12402, algorithm 1; there d = -u_t) takes away only from
+entries that the move makes smaller anyway: it never undoes what the move has gained, and a
+stationary point of the loss stays one.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+__all__ = ["Decay", "decay_and_move"]
+
+
+class Decay(StrEnum):
+    """Which entries of a parameter decay.
+
+    Attributes:
+        PLAIN: All.
+        CAUTIOUS: Those that the move makes smaller.
+    """
+
+    PLAIN = "plain"
+    CAUTIOUS = "cautious"
+
+
+@torch.no_grad()
+def decay_and_move(
+    parameters: Sequence[Tensor],
+    moves: Sequence[Tensor],
+    rates: Sequence[float],
+    decays: Sequence[float],
+    kind: Decay,
+) -> None:
+    """Move parameters in place, after their decay.
+
+    Args:
+        parameters: u of each.
+        moves: d of each, of the same shape.
+        rates: eta of each.
+        decays: eta gamma of each, the part that is taken away.
+        kind: Which entries decay.
+    """
+    if not parameters:
+        return
+    ours, steps = list(parameters), torch._foreach_mul(list(moves), list(rates))
+    if any(decays) and kind is Decay.PLAIN:
+        torch._foreach_mul_(ours, [1.0 - decay for decay in decays])
+    elif any(decays):
+        # The sign of u d, cut to -1 and 0, is minus the bracket; entries that rest decay nowhere.
+        brackets = torch._foreach_mul(ours, list(moves))
+        torch._foreach_sign_(brackets)
+        torch._foreach_clamp_max_(brackets, 0.0)
+        torch._foreach_addcmul_(ours, ours, brackets, list(decays))
+    torch._foreach_add_(ours, steps)

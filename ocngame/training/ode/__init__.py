@@ -1,0 +1,1 @@
+"""The continuous-time job: data, models, contenders, pictures."""

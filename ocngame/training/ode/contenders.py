@@ -1,0 +1,121 @@
+"""Contenders of the continuous-time job, which also count the evaluations of their fields."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ocngame.solvers.ocnopt import OCNOpt
+from ocngame.training.contenders import Contender, StepResult, TorchContender
+from ocngame.training.ode.config import ODEConfig
+from ocngame.training.ode.problem import Problem
+from ocngame.training.ode.solver import evaluations_of
+
+__all__ = ["ODEContender", "make_ode_contenders"]
+
+
+class ODEContender:
+    """A contender with the number of field evaluations of its steps.
+
+    Attributes:
+        contender: The network and its optimizer.
+        evaluations: Field evaluations of its steps so far, those of measurements not counted.
+    """
+
+    def __init__(self, contender: Contender):
+        """Start the count.
+
+        Args:
+            contender: The network and its optimizer.
+        """
+        self.contender = contender
+        self.evaluations = 0
+
+    @property
+    def name(self) -> str:
+        """Its name in tables and logs."""
+        return self.contender.name
+
+    @property
+    def model(self) -> nn.Module:
+        """Its network."""
+        return self.contender.model
+
+    def step(self, x: Tensor, y: Tensor) -> StepResult:
+        """Make one step.
+
+        Args:
+            x: Inputs of the batch.
+            y: Targets.
+
+        Returns:
+            What happened.
+        """
+        before = evaluations_of(self.model)
+        result = self.contender.step(x, y)
+        self.evaluations += evaluations_of(self.model) - before
+        return result
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give everything that the next step depends on, and the counts."""
+        return {"contender": self.contender.state_dict(), "evaluations": self.evaluations}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state.
+
+        Args:
+            state: What `state_dict` gave.
+        """
+        self.contender.load_state_dict(state["contender"])
+        self.evaluations = state["evaluations"]
+
+
+class _OCNOptContender(Contender):
+    def __init__(self, model: nn.Module, problem: Problem, config: ODEConfig):
+        super().__init__("ocnopt", model)
+        settings = config.ocnopt
+        self.optimizer = OCNOpt(
+            model,
+            problem.loss,
+            lr=settings.lr,
+            weight_decay=settings.weight_decay,
+            hessian=problem.hessian,
+            seed=config.seed,
+        )
+
+    def _step(self, x: Tensor, y: Tensor) -> StepResult:
+        info = self.optimizer.step(x, y)
+        details = info.as_dict()
+        del details["loss"], details["accepted"]
+        return StepResult(loss=info.loss, accepted=info.accepted, details=details)
+
+    def _parts(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer}
+
+
+def make_ode_contenders(config: ODEConfig, problem: Problem) -> list[ODEContender]:
+    """Give every optimizer of the settings its own copy of a network.
+
+    Args:
+        config: Settings of the job.
+        problem: The problem, with the network's first weights.
+
+    Returns:
+        The contenders in the order of the settings.
+    """
+
+    def first_order(name: str, make: Callable[[Any], torch.optim.Optimizer]) -> Contender:
+        model = copy.deepcopy(problem.network)
+        return TorchContender(name, model, make(model.parameters()), None, problem.loss)
+
+    adam, sgd = config.adam, config.sgd
+    makers: dict[str, Callable[[], Contender]] = {
+        "ocnopt": lambda: _OCNOptContender(copy.deepcopy(problem.network), problem, config),
+        "adam": lambda: first_order("adam", lambda p: torch.optim.Adam(p, lr=adam.lr)),
+        "sgd": lambda: first_order(
+            "sgd", lambda p: torch.optim.SGD(p, lr=sgd.lr, momentum=sgd.momentum)
+        ),
+    }
+    return [ODEContender(makers[name]()) for name in config.optimizers]

@@ -1,0 +1,113 @@
+"""The block of a network that solves its equation, by the settings' solver."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ocngame._checks import positive
+from ocngame.errors import InvalidInputError
+from ocngame.games.continuous import NeuralODE
+from ocngame.training.ode.config import PROBLEMS, ODEConfig
+
+__all__ = ["AdjointBlock", "Block", "MakeBlock", "block_maker", "evaluations_of"]
+
+
+class AdjointBlock(nn.Module):
+    """Adaptive steps of torchdiffeq from 0 to 1, differentiated by the adjoint equation.
+
+    Attributes:
+        field: The vector field.
+        total_evaluations: Evaluations of it so far, those of the backward equations included.
+    """
+
+    def __init__(self, field: nn.Module, *, tolerance: float = 1e-3):
+        """Keep the field.
+
+        Args:
+            field: The field, called as (t, x).
+            tolerance: Relative and absolute tolerance.
+
+        Raises:
+            InvalidInputError: if torchdiffeq is not installed or the tolerance makes no sense.
+        """
+        super().__init__()
+        positive("tolerance", tolerance)
+        try:
+            import torchdiffeq  # noqa: F401
+        except ImportError as error:
+            raise InvalidInputError(
+                "solver: adjoint_dopri5 needs the package torchdiffeq, which is not installed; "
+                'pip install "ocngame[ode]" brings it'
+            ) from error
+        self.field = field
+        self.tolerance = tolerance
+        self.total_evaluations = 0
+        field.register_forward_pre_hook(self._count)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Integrate.
+
+        Args:
+            x: State at 0, shape (B, ...).
+
+        Returns:
+            The state at 1, same shape.
+        """
+        import torchdiffeq
+
+        times = torch.tensor([0.0, 1.0])
+        options = {"rtol": self.tolerance, "atol": self.tolerance}
+        return torchdiffeq.odeint_adjoint(self.field, x, times, method="dopri5", **options)[-1]  # pyright: ignore[reportIndexIssue]
+
+    def _count(self, *_: object) -> None:
+        self.total_evaluations += 1
+
+
+Block = NeuralODE | AdjointBlock
+MakeBlock = Callable[[nn.Module], nn.Module]
+
+
+@dataclass(frozen=True)
+class _Fixed:
+    method: str
+    steps: int
+
+    def __call__(self, field: nn.Module) -> nn.Module:
+        return NeuralODE(field, steps=self.steps, method=self.method)
+
+
+@dataclass(frozen=True)
+class _Adjoint:
+    tolerance: float
+
+    def __call__(self, field: nn.Module) -> nn.Module:
+        return AdjointBlock(field, tolerance=self.tolerance)
+
+
+def block_maker(config: ODEConfig) -> MakeBlock:
+    """Give what makes a solving block from a field.
+
+    Args:
+        config: Settings.
+
+    Returns:
+        A function of the field.
+    """
+    if config.solver == "adjoint_dopri5":
+        return _Adjoint(config.tolerance)
+    usual = PROBLEMS[config.problem].solver_steps
+    return _Fixed(config.solver, usual if config.solver_steps is None else config.solver_steps)
+
+
+def evaluations_of(network: nn.Module) -> int:
+    """Count the evaluations of the fields of a network so far.
+
+    Args:
+        network: The network.
+
+    Returns:
+        Their number.
+    """
+    return sum(m.total_evaluations for m in network.modules() if isinstance(m, Block))

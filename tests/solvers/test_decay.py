@@ -1,0 +1,48 @@
+import pytest
+import torch
+from torch import nn
+
+from ocngame.errors import InvalidInputError
+from ocngame.solvers.ocnopt import Decay, OCNOpt, OCNOptConfig
+from ocngame.solvers.ocnopt.decay import decay_and_move
+
+
+def moved(kind: Decay, decay: float) -> list[float]:
+    u = torch.tensor([2.0, 2.0, -2.0, -2.0, 2.0])
+    d = torch.tensor([1.0, -1.0, 1.0, -1.0, 0.0])
+    decay_and_move([u], [d], [0.5], [decay], kind)
+    return u.tolist()
+
+
+def test_plain_decay_takes_from_every_entry_and_cautious_from_those_that_shrink():
+    assert moved(Decay.PLAIN, 0.0) == [2.5, 1.5, -1.5, -2.5, 2.0]
+    assert moved(Decay.PLAIN, 0.1) == pytest.approx([2.3, 1.3, -1.3, -2.3, 1.8])
+    assert moved(Decay.CAUTIOUS, 0.0) == moved(Decay.PLAIN, 0.0)
+    assert moved(Decay.CAUTIOUS, 0.1) == pytest.approx([2.5, 1.3, -1.3, -2.5, 2.0])
+
+
+def test_parameters_have_their_own_rates_and_decays():
+    u = [torch.ones(2), torch.ones(2)]
+    decay_and_move(u, [-torch.ones(2)] * 2, [1.0, 0.5], [0.25, 0.0], Decay.CAUTIOUS)
+    assert u[0].tolist() == [-0.25, -0.25]
+    assert u[1].tolist() == [0.5, 0.5]
+
+
+def test_plain_decay_holds_the_weights_of_a_trained_network_small():
+    torch.manual_seed(0)
+    x = torch.randn(64, 5)
+    y = (x[:, 0] > 0).long()
+    norms = []
+    for decay in (0.0, 0.02):
+        torch.manual_seed(1)
+        model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 2))
+        opt = OCNOpt(model, weight_decay=decay, config=OCNOptConfig(decay=Decay.PLAIN))
+        for _ in range(60):
+            opt.step(x, y)
+        norms.append(float(sum(p.detach().square().sum() for p in model.parameters())))
+    assert norms[1] < 0.8 * norms[0]
+
+
+def test_an_unknown_kind_is_refused(as_user):
+    with pytest.raises(InvalidInputError, match=r"decay: .*plain"):
+        OCNOptConfig(decay="some")
