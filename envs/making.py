@@ -6,10 +6,14 @@ from typing import Any
 import torch
 
 from ocngame.envs.adapters.adapted import AdaptedWorld
-from ocngame.envs.adapters.names import factory_of
+from ocngame.envs.adapters.names import factory_of, known_names
+from ocngame.envs.batched import batched_names, batched_world
 from ocngame.envs.world import World
+from ocngame.errors import InvalidInputError, UnknownNameError
 
 __all__ = ["make"]
+
+_BATCHED = "batched/"
 
 
 def make(
@@ -28,8 +32,9 @@ def make(
 
     Args:
         name: `mpe2.simple_spread_v3` (a module with `parallel_env` or `env`), an id of PettingZoo's
-            registry (`classic/connect_four_v3`), `package.module:attribute`, `openspiel/kuhn_poker`;
-            or a function that gives a ParallelEnv or an AECEnv.
+            registry (`classic/connect_four_v3`), `package.module:attribute`, `openspiel/kuhn_poker`,
+            `batched/simple_spread` for one of our own; or a function that gives a ParallelEnv or an
+            AECEnv.
         batch_size: Copies.
         seed: Of all starts, until `reset` gets another; None for one from the operating system.
         workers: Processes that the copies are spread over; 0 for this process.
@@ -40,8 +45,30 @@ def make(
         **options: Of the world itself.
 
     Returns:
-        The world; `reset` comes first. An unknown name raises UnknownNameError with near matches.
+        The world; `reset` comes first.
+
+    Raises:
+        UnknownNameError: if there is no world of that name, with near matches.
+        InvalidInputError: if an argument is not for that world.
+
+    Examples:
+        >>> world = make("batched/simple_tag", batch_size=2, seed=0)
+        >>> [group.name for group in world.groups]
+        ['adversary', 'agent']
     """
+    if isinstance(name, str) and name.startswith(_BATCHED):
+        given = {"workers": workers or None, "teams": teams, "horizon": horizon}
+        for argument, value in given.items():
+            if value is not None:
+                raise InvalidInputError(
+                    f"{argument}: expected none for a world of our own, got {value}"
+                )
+        inside = name.removeprefix(_BATCHED)
+        if inside not in batched_names():
+            raise UnknownNameError("name", name, known_names())
+        return batched_world(
+            inside, batch_size=batch_size, seed=seed, device=device, dtype=dtype, **options
+        )
     if callable(name):
         title = getattr(name, "__name__", type(name).__name__)
         # With options a name is needed only for messages.

@@ -15,6 +15,7 @@ from typing import Any
 import pettingzoo
 
 from ocngame.envs.adapters.openspiel import OpenSpielEnv, openspiel_names
+from ocngame.envs.batched import batched_names
 from ocngame.errors import InvalidInputError, UnknownNameError
 
 __all__ = ["Factory", "factory_of", "known_names"]
@@ -80,7 +81,8 @@ def known_names() -> list[str]:
     """List the names that can be said to be known; modules and attributes may be any.
 
     Returns:
-        Ids of the registry, modules of mpe2 where it is installed, and games of OpenSpiel.
+        Names that `make` takes: ids of the registry, modules of mpe2 and games of OpenSpiel where
+        these are installed, and worlds of our own.
     """
     registry = {*pettingzoo.parallel_registry, *pettingzoo.aec_registry}
     names = [identifier.replace("-v", "_v") for identifier in registry]
@@ -91,7 +93,8 @@ def known_names() -> list[str]:
             for module in pkgutil.iter_modules(folders)
             if "_v" in module.name and not module.ispkg
         ]
-    return sorted([*names, *(f"openspiel/{name}" for name in openspiel_names())])
+    names += [f"openspiel/{name}" for name in openspiel_names()]
+    return sorted([*names, *(f"batched/{name}" for name in batched_names())])
 
 
 def _creator(name: str) -> Callable[..., Any]:
