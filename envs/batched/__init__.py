@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from inspect import signature
+from typing import Any
 
 import torch
 
 from ocngame._checks import one_of
+from ocngame.envs.batched.game_world import GameWorld
 from ocngame.envs.batched.particle_world import ParticleWorld, physics_of
 from ocngame.envs.batched.physics import Physics
+from ocngame.envs.batched.ready_games import GAMES, lq_pursuit, ready_world
 from ocngame.envs.batched.scenario import Scenario
 from ocngame.envs.batched.shapes import Exact, Shapes, Smooth
 from ocngame.envs.batched.simple_adversary import SimpleAdversary
@@ -16,10 +20,13 @@ from ocngame.envs.batched.simple_spread import SimpleSpread
 from ocngame.envs.batched.simple_tag import SimpleTag
 from ocngame.envs.world import World
 from ocngame.errors import UnknownNameError
+from ocngame.games.zoo import READY
 
 __all__ = [
+    "GAMES",
     "SCENARIOS",
     "Exact",
+    "GameWorld",
     "ParticleWorld",
     "Physics",
     "Scenario",
@@ -31,7 +38,9 @@ __all__ = [
     "Smooth",
     "batched_names",
     "batched_world",
+    "lq_pursuit",
     "physics_of",
+    "ready_world",
 ]
 
 SCENARIOS: Mapping[str, type[Scenario]] = {
@@ -49,7 +58,7 @@ def batched_names() -> tuple[str, ...]:
     Returns:
         The names, sorted.
     """
-    return tuple(sorted(SCENARIOS))
+    return tuple(sorted([*SCENARIOS, *GAMES]))
 
 
 def batched_world(
@@ -71,7 +80,8 @@ def batched_world(
         device: Where its tensors are.
         dtype: Of its numbers.
         continuous_actions: Whether actions are a Box; some worlds have no others.
-        options: Of the world, as its scenario's class documents them.
+        options: Of the world, as its scenario's class documents them, or of a ready game's maker,
+            besides `spread` and `bound` of its starts and controls.
 
     Returns:
         The world, at a start.
@@ -85,6 +95,8 @@ def batched_world(
         torch.Size([4, 2, 12])
     """
     one_of("name", name, batched_names())
+    if name in GAMES:
+        return _game(name, batch_size, seed, device, dtype, options)
     scenario = SCENARIOS[name]
     known = [field.name for field in fields(scenario)]  # pyright: ignore[reportArgumentType]
     for option in options:
@@ -97,4 +109,23 @@ def batched_world(
         device=device,
         dtype=dtype,
         continuous_actions=continuous_actions,
+    )
+
+
+def _game(
+    name: str,
+    batch_size: int,
+    seed: int | None,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    options: Mapping[str, Any],
+) -> World:
+    maker = lq_pursuit if name == "lq_pursuit" else READY[name]
+    known = [*signature(maker).parameters, "spread", "bound"]
+    known.remove("dtype")
+    for option in options:
+        if option not in known:
+            raise UnknownNameError("options", option, known)
+    return ready_world(
+        name, batch_size=batch_size, seed=seed, device=device, dtype=dtype, **options
     )
