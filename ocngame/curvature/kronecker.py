@@ -9,6 +9,11 @@ It is exact for one sample, and where g does not depend on the sample (deep line
 squared error with exact columns). A control used at S positions enters in the expand form
 (Eschenhagen et al., 2311.00636): `A = (1/B) sum_b sum_s x x'`, `B = (1/(B S)) sum_b sum_r,s g g'`.
 
+A control that acts over a span of time (`IntegratedColumns`) has the time integrals of `x x'` and
+`g g'` as factors. Their product says little of the size of the block, which depends on how the
+stages of the solver add up: it is brought to the trace that the columns of the batch have,
+`tr B tr A = (1/B) sum_rb |z_rb|^2`.
+
 Damping is split by `pi^2 = (tr A / dim A) / (tr B / dim B)`: `A + pi sqrt(lambda) I` and
 `B + sqrt(lambda)/pi I` (ibid., section 6.3). The eigen-corrected form keeps the eigenvectors and
 replaces the eigenvalues by measured second moments `d = (1/B) sum_rb (V_B' z_rb V_A)^2`, to which
@@ -24,9 +29,18 @@ from torch import Tensor
 from ocngame._checks import integer
 from ocngame.curvature.base import Curvature, State, check_decay, running_mean
 from ocngame.curvature.operators import EigenOperator, KroneckerOperator
-from ocngame.linalg import Columns, OuterColumns, block_gram, block_number, damped_inverse
+from ocngame.linalg import (
+    Columns,
+    IntegratedColumns,
+    OuterColumns,
+    block_gram,
+    block_number,
+    damped_inverse,
+)
 
 __all__ = ["EigenKroneckerCurvature", "KroneckerCurvature"]
+
+Factored = OuterColumns | IntegratedColumns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +85,7 @@ class KroneckerCurvature(Curvature):
 
     def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the factors of a batch."""
-        assert isinstance(columns, OuterColumns)  # noqa: S101 - guaranteed by needs_factors
+        assert isinstance(columns, Factored)  # noqa: S101 - guaranteed by needs_factors
         blocks = state["left"].shape[0], state["right"].shape[0]
         left, right = _factors(columns, blocks)
         return state | {
@@ -130,7 +144,7 @@ class EigenKroneckerCurvature(Curvature):
 
     def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Take in the factors of a batch, and its second moments in the current eigenbasis."""
-        assert isinstance(columns, OuterColumns)  # noqa: S101 - guaranteed by needs_factors
+        assert isinstance(columns, Factored)  # noqa: S101 - guaranteed by needs_factors
         left, right = (factor[0] for factor in _factors(columns, (1, 1)))
         moments = _moments(columns, state["left_vectors"], state["right_vectors"])
         return state | {
@@ -190,7 +204,12 @@ def split_damping(left: Tensor, right: Tensor, damping: Tensor | float) -> tuple
     return root / pi, root * pi
 
 
-def _factors(columns: OuterColumns, blocks: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _factors(columns: Factored, blocks: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    if isinstance(columns, IntegratedColumns):
+        left, right = columns.densities(blocks)
+        trace = columns.dense.square().sum() / columns.count[1]
+        product = _trace(left) * _trace(right)
+        return left * (trace / product.clamp_min(torch.finfo(left.dtype).tiny)), right
     positions = columns.right.shape[1]
     samples = columns.count[1]
     left = block_gram(columns.left.flatten(0, 2), blocks[0])
@@ -198,7 +217,14 @@ def _factors(columns: OuterColumns, blocks: tuple[int, int]) -> tuple[Tensor, Te
     return left / (samples * positions), right / samples
 
 
-def _moments(columns: OuterColumns, left_vectors: Tensor, right_vectors: Tensor) -> Tensor:
+def _trace(factor: Tensor) -> Tensor:
+    return factor.diagonal(dim1=-2, dim2=-1).sum()
+
+
+def _moments(columns: Factored, left_vectors: Tensor, right_vectors: Tensor) -> Tensor:
+    if isinstance(columns, IntegratedColumns):
+        turned = left_vectors.mT @ columns.dense @ right_vectors
+        return turned.square().sum((0, 1)) / columns.count[1]
     rotated = columns.transformed(left_vectors.mT, right_vectors.mT)
     samples = columns.count[1]
     if columns.right.shape[1] == 1:

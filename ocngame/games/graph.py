@@ -9,6 +9,8 @@ import networkx as nx
 from torch import Tensor, fx, nn
 
 from ocngame.errors import InvalidInputError, UnsupportedModuleError
+from ocngame.games.continuous.block import NeuralODE
+from ocngame.games.continuous.traced_solvers import traced_solvers
 from ocngame.games.coverage import control_kind
 from ocngame.games.export import write_graph
 from ocngame.games.player import Player
@@ -34,6 +36,7 @@ class GameGraph:
         program: The traced operations, which share parameters with the module.
         uncovered: Names of the parameters that are no control of a stage.
         twins: Modules that are spelled out in layers, such as attention.
+        fields: Vector fields that a solver evaluates, and blocks that are solvers.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class GameGraph:
         program: fx.GraphModule,
         uncovered: tuple[str, ...] = (),
         twins: Sequence[Twin] = (),
+        fields: Sequence[nn.Module] = (),
     ):
         """Store the parts; use `from_module` to build them.
 
@@ -52,12 +56,14 @@ class GameGraph:
             program: The traced operations.
             uncovered: Names of the parameters that are no control of a stage.
             twins: Modules that are spelled out in layers.
+            fields: Vector fields that a solver evaluates, and blocks that are solvers.
         """
         self.graph = graph
         self.players = players
         self.program = program
         self.uncovered = uncovered
         self.twins = twins
+        self.fields = fields
 
     @classmethod
     def from_module(
@@ -93,7 +99,9 @@ class GameGraph:
             UnsupportedModuleError: if the network cannot be traced or no layer has a control.
         """
         twins = find_twins(module, example_input, blocks)
-        program = trace_module(module, example_input, blocks, twins)
+        with traced_solvers() as fields:
+            program = trace_module(module, example_input, blocks, twins)
+        solvers = [twin.module for twin in twins if isinstance(twin.module, NeuralODE)]
         modules: dict[str, nn.Module] = {**dict(program.named_modules())}
         controls_of = _controls(module, program, modules)
         graph = nx.MultiDiGraph()
@@ -124,7 +132,8 @@ class GameGraph:
             )
         roster = tuple(Player(name=name, stages=tuple(stages)) for name, stages in moves.items())
         covered = {name for names in controls_of.values() for name in names}
-        return cls(graph, roster, program, _uncovered(module, covered), twins)
+        uncovered = _uncovered(module, covered)
+        return cls(graph, roster, program, uncovered, twins, [*solvers, *fields])
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:

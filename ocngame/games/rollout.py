@@ -16,14 +16,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.autograd.graph import GradientEdge
 
 from ocngame.errors import InvalidInputError
 from ocngame.games.batch_statistics import BATCH_NORMS, StatisticsGate
+from ocngame.games.continuous.watch import FieldWatch
 from ocngame.games.coverage import network_control
 from ocngame.games.network_control import NetworkControl
 from ocngame.games.stage import Stage
 from ocngame.games.twins import Twin, installed
+from ocngame.games.uses import StageUse, columns_of, settle_weights, stage_use
 from ocngame.linalg import Columns
 
 __all__ = ["Derivatives", "NetworkControl", "Rollout", "record_rollout", "trained_controls"]
@@ -53,19 +55,18 @@ class Rollout:
     Attributes:
         output: Network output, attached to the graph.
         controls: Stages with a control in the order of their first use.
-        factors: What the columns of each of these stages need of its inputs.
-        activations: Place of each stage's output in the graph; one per use. Unlike the tensor, it
-            stays what it is if the next layer overwrites its input.
+        uses: The uses of each of these stages.
         gate: Says whether derivatives run through the statistics of batch normalisations.
         others: Trained parameters that are no control.
+        watch: Knows which uses are evaluations of a vector field.
     """
 
     output: Tensor
     controls: list[NetworkControl]
-    factors: list[Tensor]
-    activations: list[list[GradientEdge]]
+    uses: list[list[StageUse]]
     gate: StatisticsGate = field(default_factory=StatisticsGate)
     others: Sequence[nn.Parameter] = ()
+    watch: FieldWatch = field(default_factory=FieldWatch)
 
     def differentiate(self, gradient: Tensor, columns: Tensor | None = None) -> Derivatives:
         """Backpropagate the gradient of the loss and the columns of its output Hessian.
@@ -86,7 +87,7 @@ class Rollout:
             joint = self.backpropagate(seeds if columns is None else torch.cat([seeds, columns]))
             rest = None if columns is None else [z.rows(1) for z in joint]
             return Derivatives([z.rows(0, 1) for z in joint], rest, [])
-        states = [h for uses in self.activations for h in uses]
+        states = [use.place for uses in self.uses for use in uses]
         grads = self._backward(gradient, [*states, *self.others])
         split = len(states)
         samples = self.output.shape[0]
@@ -108,7 +109,7 @@ class Rollout:
         Raises:
             InvalidInputError: if the output does not depend on a stage's control.
         """
-        states = [h for uses in self.activations for h in uses]
+        states = [use.place for uses in self.uses for use in uses]
         batched = columns.shape[0] > 1
         with self.gate.closed():
             grads = self._backward(columns if batched else columns[0], states, batched)
@@ -129,23 +130,15 @@ class Rollout:
         )
 
     def _columns(self, grads: Sequence[Tensor | None]) -> list[Columns]:
-        result, start = [], 0
-        for control, kept, uses in zip(self.controls, self.factors, self.activations, strict=True):
-            left = []
-            for grad in grads[start : start + len(uses)]:
-                if grad is None:
-                    raise InvalidInputError(
-                        f"model: expected an output that depends on stage {control.stage!r}, "
-                        "got one that does not"
-                    )
-                left.append(control.left(grad))
+        split, start = [], 0
+        for uses in self.uses:
+            split.append(grads[start : start + len(uses)])
             start += len(uses)
-            joined = left[0] if len(left) == 1 else torch.cat(left, 2)
-            # Autocast leaves states in fewer bits than the controls have.
-            dtype = control.parameters[0].dtype
-            kept = kept.to(dtype) if kept.is_floating_point() else kept
-            result.append(control.columns(joined.to(dtype), kept))
-        return result
+        settle_weights(self.watch, self.uses, split)
+        return [
+            columns_of(control, uses, found)
+            for control, uses, found in zip(self.controls, self.uses, split, strict=True)
+        ]
 
 
 def record_rollout(
@@ -154,6 +147,7 @@ def record_rollout(
     forward: Callable[[], Tensor],
     others: Sequence[nn.Parameter] = (),
     twins: Sequence[Twin] = (),
+    fields: Sequence[nn.Module] = (),
 ) -> Rollout:
     """Run a forward pass and record what its control stages saw.
 
@@ -164,6 +158,7 @@ def record_rollout(
         forward: Runs the network and returns its output; called once.
         others: Trained parameters that are no control, of which gradients are wanted.
         twins: Modules that run as their twins.
+        fields: Vector fields that a solver evaluates.
 
     Returns:
         The recorded rollout.
@@ -174,39 +169,36 @@ def record_rollout(
     """
     controls = {control.module: control for control in trained_controls(module, stages)}
     gate = StatisticsGate()
-    seen: dict[nn.Module, tuple[list[Tensor], list[GradientEdge]]] = {
-        layer: ([], []) for layer in controls
-    }
+    watch = FieldWatch(fields)
+    seen: dict[nn.Module, list[StageUse]] = {layer: [] for layer in controls}
     shapes: dict[str, list[torch.Size]] = {control.stage: [] for control in controls.values()}
 
     def hook(layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         if isinstance(layer, BATCH_NORMS):
             output = gate.attach(layer, args[0], output)
-        if layer in seen:
-            factors, outputs = seen[layer]
-            factors.append(controls[layer].factors(args[0]))
-            outputs.append(get_gradient_edge(output))
+        # A solver may try its first step without a graph.
+        if layer in seen and output.requires_grad:
+            seen[layer].append(stage_use(controls[layer], args[0], output, watch.current))
             shapes[controls[layer].stage].append(output.shape)
         return output
 
     coupled = {layer for layer in module.modules() if isinstance(layer, BATCH_NORMS)}
     handles = [layer.register_forward_hook(hook) for layer in coupled.union(controls)]
     try:
-        with installed(twins):
+        with installed(twins), watch.watching():
             output = forward()
     finally:
         for handle in handles:
             handle.remove()
     for stage, uses in shapes.items():
         _check_uses(stage, uses, output)
-    kept = [factors for factors, _ in seen.values()]
     return Rollout(
         output,
         list(controls.values()),
-        [factors[0] if len(factors) == 1 else torch.cat(factors, 1) for factors in kept],
-        [outputs for _, outputs in seen.values()],
+        list(seen.values()),
         gate,
         [parameter for parameter in others if parameter.requires_grad],
+        watch,
     )
 
 

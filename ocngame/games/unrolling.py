@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ocngame.games.attention import attention_twin
+from ocngame.games.continuous.block import NeuralODE
+from ocngame.games.continuous.twin import solver_twin
 from ocngame.games.coverage import control_kind
 from ocngame.games.recurrent import recurrent_twin
 from ocngame.games.tied import tied_twins
@@ -53,6 +55,8 @@ def find_twins(
 
 def _twin(layer: nn.Module, steps: int) -> Twin | None:
     """Give the twin of a module of torch's own; a subclass may compute something else."""
+    if isinstance(layer, NeuralODE):
+        return solver_twin(layer)
     if type(layer) in TRANSFORMERS:
         return transformer_twin(layer)
     if type(layer) is nn.MultiheadAttention:

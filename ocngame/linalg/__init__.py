@@ -4,6 +4,7 @@ from ocngame.linalg.batched_gmres import batched_gmres
 from ocngame.linalg.blocks import block_gram, block_multiply, block_number
 from ocngame.linalg.columns import Columns
 from ocngame.linalg.dense_columns import DenseColumns
+from ocngame.linalg.integrated_columns import IntegratedColumns, Use
 from ocngame.linalg.krylov import KrylovResult, RitzPairs, gmres, lanczos
 from ocngame.linalg.outer_columns import OuterColumns
 from ocngame.linalg.products import left_product, right_product, with_transpose
@@ -20,10 +21,12 @@ from ocngame.linalg.symmetric import (
 __all__ = [
     "Columns",
     "DenseColumns",
+    "IntegratedColumns",
     "KrylovResult",
     "OuterColumns",
     "RitzPairs",
     "RowColumns",
+    "Use",
     "batched_gmres",
     "block_gram",
     "block_multiply",

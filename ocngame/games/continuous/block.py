@@ -80,6 +80,7 @@ class NeuralODE(nn.Module):
         self._times = points
         self.ends = nn.Parameter(torch.tensor(points[1:])) if learn_times else None
         self.steps = self._count(points)
+        self._last: tuple[Tensor, list[int]] = self.times.detach(), self.steps
         self.evaluations = 0
         self.total_evaluations = 0
 
@@ -107,6 +108,7 @@ class NeuralODE(nn.Module):
         else:
             counts = self._count(_checked("times", times))
             points = torch.as_tensor(times)
+        self._last = points.detach(), counts
         like = x[0] if isinstance(x, tuple) else x
         if isinstance(like, Tensor):
             points = points.to(like)
@@ -120,6 +122,17 @@ class NeuralODE(nn.Module):
         if isinstance(x, tuple):
             return tuple(torch.stack(parts, 1) for parts in zip(*states, strict=True))
         return torch.stack(states, 1)
+
+    def weights(self) -> list[float]:
+        """Give the length of time that each evaluation of the last call stands for.
+
+        Returns:
+            `|h| b_i` for stage i of every step, in the order of the evaluations.
+        """
+        points, counts = self._last
+        ends = points.detach().tolist()
+        lengths = [abs(b - a) / n for a, b, n in zip(ends, ends[1:], counts, strict=False)]
+        return [h * b for h, n in zip(lengths, counts, strict=True) for b in self.method.b * n]
 
     def _count_evaluations(self, counts: Sequence[int]) -> None:
         self.evaluations = sum(counts) * self.method.evaluations

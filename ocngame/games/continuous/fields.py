@@ -3,14 +3,15 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ocngame._checks import integer
+from ocngame.games.twins import Traced
 
 __all__ = ["Augment", "SecondOrder", "TimeConv2d", "TimeLinear", "append_time"]
 
 
-def append_time(t: Tensor, x: Tensor) -> Tensor:
+def append_time(t: Traced, x: Traced) -> Traced:
     """Append the time as one more channel.
 
     Args:
@@ -39,7 +40,7 @@ class TimeLinear(nn.Module):
         integer("outputs", outputs, low=1)
         self.layer = nn.Linear(inputs + 1, outputs, bias)
 
-    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+    def forward(self, t: Traced, x: Traced) -> Traced:
         """Give the layer's output, shape (B, outputs), of x of shape (B, inputs)."""
         return self.layer(append_time(t, x))
 
@@ -63,7 +64,7 @@ class TimeConv2d(nn.Module):
         options = {"padding": kernel // 2, **options}
         self.layer = nn.Conv2d(inputs + 1, outputs, kernel, **options)
 
-    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+    def forward(self, t: Traced, x: Traced) -> Traced:
         """Give the layer's output, shape (B, outputs, ...), of x of shape (B, inputs, ...)."""
         return self.layer(append_time(t, x))
 
@@ -81,7 +82,7 @@ class Augment(nn.Module):
         integer("count", count, low=1)
         self.count = count
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Traced) -> Traced:
         """Give shape (B, C + count, ...) from (B, C, ...)."""
         return torch.cat([x] + [torch.zeros_like(x[:, :1])] * self.count, 1)
 
@@ -98,7 +99,7 @@ class SecondOrder(nn.Module):
         super().__init__()
         self.acceleration = acceleration
 
-    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+    def forward(self, t: Traced, x: Traced) -> Traced:
         """Give `[y', G]`, shape (B, 2 C, ...)."""
         velocity = x.chunk(2, 1)[1]
         return torch.cat([velocity, self.acceleration(t, x)], 1)
