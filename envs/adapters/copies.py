@@ -24,7 +24,7 @@ __all__ = ["Copy", "ParallelCopy", "TurnCopy", "copy_of"]
 _CHECKS = (wrappers.OrderEnforcingWrapper, wrappers.AssertOutOfBoundsWrapper)
 
 
-def _peel(env: Any) -> Any:  # noqa: ANN401
+def _peel(env: Any) -> Any:
     while type(env) in _CHECKS:
         env = env.env
     return env
@@ -33,7 +33,7 @@ def _peel(env: Any) -> Any:  # noqa: ANN401
 class _Cycle:
     """The parallel face of an AEC environment whose agents move once each in every cycle."""
 
-    def __init__(self, env: Any):  # noqa: ANN401
+    def __init__(self, env: Any):
         self._env = env
 
     @property
@@ -65,7 +65,7 @@ class _Cycle:
             env.step(None)
         return observations, rewards, terminated, truncated, infos
 
-    def state(self) -> Any:  # noqa: ANN401
+    def state(self) -> Any:
         return self._env.state()
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class _Cycle:
 class Copy:
     """What both kinds share: the views of a row, by agent."""
 
-    def __init__(self, env: Any, layout: Layout, record: Record[np.ndarray], row: int):  # noqa: ANN401
+    def __init__(self, env: Any, layout: Layout, record: Record[np.ndarray], row: int):
         """Bind an environment to a row.
 
         Args:
@@ -128,7 +128,7 @@ class Copy:
         """Free what the environment holds."""
         self._env.close()
 
-    def _flag(self, agent: Any, terminated: Any, truncated: Any) -> bool:  # noqa: ANN401
+    def _flag(self, agent: Any, terminated: Any, truncated: Any) -> bool:
         group, slot = self._seats[agent]
         if terminated:
             self._terminated[group][slot] = True
@@ -202,7 +202,7 @@ class ParallelCopy(Copy):
         self._write_state()
         return not self._live
 
-    def _recount(self, here: Any, observations: Any, infos: Any) -> None:  # noqa: ANN401
+    def _recount(self, here: Any, observations: Any, infos: Any) -> None:
         gone = {a for a in self._live if self._terminated_of(a) or self._truncated_of(a)}
         for agent in self._live:
             if agent not in here and agent not in gone:
@@ -213,11 +213,11 @@ class ParallelCopy(Copy):
                 self._next.act(agent, True)
         self._live = [agent for agent in here if agent not in gone]
 
-    def _terminated_of(self, agent: Any) -> bool:  # noqa: ANN401
+    def _terminated_of(self, agent: Any) -> bool:
         group, slot = self._seats[agent]
         return bool(self._terminated[group][slot])
 
-    def _truncated_of(self, agent: Any) -> bool:  # noqa: ANN401
+    def _truncated_of(self, agent: Any) -> bool:
         group, slot = self._seats[agent]
         return bool(self._truncated[group][slot])
 
@@ -317,11 +317,11 @@ class _Row:
         for acting in self.acting:
             acting[:] = False
 
-    def act(self, agent: Any, acts: bool) -> None:  # noqa: ANN401
+    def act(self, agent: Any, acts: bool) -> None:
         _, acting, slot, *_ = self._seats[agent]
         acting[slot] = acts
 
-    def observe(self, agent: Any, observation: Any, info: Any) -> None:  # noqa: ANN401
+    def observe(self, agent: Any, observation: Any, info: Any) -> None:
         seat = self._seats.get(agent)
         if seat is None:
             raise ApiError(f"agent {agent!r} is not among possible_agents")
@@ -368,14 +368,14 @@ class _Row:
                 mine[:] = its
 
 
-def _get(observations: Any, agent: Any) -> Any:  # noqa: ANN401
+def _get(observations: Any, agent: Any) -> Any:
     try:
         return observations[agent]
     except KeyError:
         raise ApiError(f"the observation of {agent!r} is missing") from None
 
 
-def copy_of(env: Any, layout: Layout, record: Record[np.ndarray], row: int) -> Copy:  # noqa: ANN401
+def copy_of(env: Any, layout: Layout, record: Record[np.ndarray], row: int) -> Copy:
     """Bind an environment of either kind to a row.
 
     Args:

@@ -49,7 +49,9 @@ def traced_solvers() -> Iterator[list[nn.Module]]:
             space[key] = value
 
 
-def _euler(fields: list[nn.Module], func: Any, y0: Any, t: Any, *_args: Any, **_options: Any) -> Any:
+def _euler(
+    fields: list[nn.Module], func: Any, y0: Any, t: Any, *_args: Any, **_options: Any
+) -> Any:
     """Give the states at all times after one evaluation of the field."""
     if isinstance(func, nn.Module):
         fields.append(func)

@@ -139,7 +139,7 @@ def nearest_lengths(times: Sequence[float]) -> list[float]:
     middles = [(a + b) / 2 for a, b in zip(distinct, distinct[1:], strict=False)]
     edges = [distinct[0], *middles, distinct[-1]]
     length = {t: edges[i + 1] - edges[i] for i, t in enumerate(distinct)}
-    share = {t: 0 for t in distinct}
+    share = dict.fromkeys(distinct, 0)
     for t in times:
         share[t] += 1
     return [length[t] / share[t] for t in times]

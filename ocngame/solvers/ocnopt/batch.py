@@ -191,9 +191,7 @@ def _record(
 
     handle = model.register_forward_hook(hook)
     try:
-        rollout = record_rollout(
-            game.program, game.control_stages, forward, fields=game.fields
-        )
+        rollout = record_rollout(game.program, game.control_stages, forward, fields=game.fields)
     finally:
         handle.remove()
     return rollout, losses[0]

@@ -30,12 +30,23 @@ def inputs(model):
 
 def fixed(field, y):
     return torchdiffeq.odeint(
-        field, y, torch.tensor([0.0, 0.4, 1.0], dtype=y.dtype), method="rk4", options={"step_size": 0.2}
+        field,
+        y,
+        torch.tensor([0.0, 0.4, 1.0], dtype=y.dtype),
+        method="rk4",
+        options={"step_size": 0.2},
     )[-1]
 
 
 def adaptive(field, y):
-    return torchdiffeq.odeint(field, y, torch.tensor([0.0, 2.0], dtype=y.dtype), rtol=1e-5, atol=1e-5, options={"first_step": 2.0})[1]
+    return torchdiffeq.odeint(
+        field,
+        y,
+        torch.tensor([0.0, 2.0], dtype=y.dtype),
+        rtol=1e-5,
+        atol=1e-5,
+        options={"first_step": 2.0},
+    )[1]
 
 
 def twice(field, y):
@@ -45,7 +56,9 @@ def twice(field, y):
 
 
 def by_name(field, y):
-    return torchdiffeq.odeint(lambda t, x: field(t, x), y, torch.tensor([0.0, 1.0], dtype=y.dtype), method="bosh3")[-1]
+    return torchdiffeq.odeint(
+        lambda t, x: field(t, x), y, torch.tensor([0.0, 1.0], dtype=y.dtype), method="bosh3"
+    )[-1]
 
 
 def all_times():
@@ -89,15 +102,18 @@ def test_gauss_newton_of_all_controls_is_the_dense_one(model):
     x = inputs(model)
     rollout = rolled_out(model, x)
     seeds = CrossEntropyHessian().exact(rollout.output.detach())
-    z = torch.cat(
-        [c.dense.flatten(0, 1).flatten(1) for c in rollout.backpropagate(seeds)], 1
-    ) / len(x) ** 0.5
+    z = (
+        torch.cat([c.dense.flatten(0, 1).flatten(1) for c in rollout.backpropagate(seeds)], 1)
+        / len(x) ** 0.5
+    )
     names = {id(p): name for name, p in model.named_parameters()}
 
     jacobians = _jacobians(model, x)
     flat = torch.cat(
         [
-            torch.cat([c.join(list(row)).flatten() for c, row in zip(rollout.controls, rows, strict=True)])[None]
+            torch.cat(
+                [c.join(list(row)).flatten() for c, row in zip(rollout.controls, rows, strict=True)]
+            )[None]
             for rows in _rows(rollout.controls, names, jacobians)
         ]
     ).unflatten(0, rollout.output.shape)
@@ -128,7 +144,9 @@ def _rows(controls, names, jacobians):
     first = next(iter(jacobians.values()))
     for b in range(first.shape[0]):
         for c in range(first.shape[1]):
-            yield [[jacobians[names[id(p)]][b, c] for p in control.parameters] for control in controls]
+            yield [
+                [jacobians[names[id(p)]][b, c] for p in control.parameters] for control in controls
+            ]
 
 
 def test_recording_leaves_the_gradient_bitwise_as_it_is(model):
@@ -157,7 +175,9 @@ def test_rejected_steps_are_left_out():
     (z,) = [
         z
         for c, z in zip(
-            rollout.controls, rollout.backpropagate(torch.ones(1, 4, 2, dtype=torch.float64)), strict=True
+            rollout.controls,
+            rollout.backpropagate(torch.ones(1, 4, 2, dtype=torch.float64)),
+            strict=True,
         )
         if c.module is model.field.last
     ]
