@@ -50,8 +50,8 @@ state is all its tensors, in bytes per parameter of the network."""
 
 SENSITIVITY_TEXT = """\
 By `experiments --parts sensitivity`. Mean steps to the target over {seeds} seeds with the step,
-the first damping or the weight decay multiplied by the number at the head of the column. The last column is the
-range of the ratio to the default, without the multiple 0.1 of the step."""
+the first damping or the weight decay multiplied by the number at the head of the column. The last
+column is the range of the ratio to the default, without the multiple 0.1 of the step."""
 
 ABLATION = """\
 By `experiments --parts ablation`. Steps to the target with each feedback and curvature. "exact"

@@ -10,6 +10,9 @@ entries that the move makes smaller anyway: it never undoes what the move has ga
 stationary point of the loss stays one.
 """
 
+# torch's own optimizers are written with these functions; one call moves all parameters.
+# pyright: reportPrivateImportUsage=false
+
 from collections.abc import Sequence
 from enum import StrEnum
 
