@@ -6,6 +6,7 @@ A contender is named `ocnopt`, or `ocnopt:key=value,...` with the keys
     damping    multiple of the first damping
     feedback   off, per_sample, stacked, exact
     curvature  identity, diagonal, kronecker
+    decay      weight decay
     schedule   cosine, as the peers have, or constant
 """
 
@@ -20,6 +21,7 @@ from benchmarks.supervised.tasks import Task
 from benchmarks.supervised.trainers import Trainer
 from ocngame.curvature import DiagonalCurvature, IdentityCurvature, KroneckerCurvature
 from ocngame.solvers.ocnopt import LevenbergMarquardt, OCNOpt, OCNOptConfig
+from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY
 
 CURVATURES = {
     "identity": IdentityCurvature,
@@ -37,7 +39,7 @@ def changes_of(optimizer: str) -> dict[str, str]:
     """Give the changed defaults of a contender by key."""
     _, _, text = optimizer.partition(":")
     changes = dict(item.split("=", 1) for item in text.split(",") if item)
-    unknown = set(changes) - {"lr", "damping", "feedback", "curvature", "schedule"}
+    unknown = set(changes) - {"lr", "damping", "decay", "feedback", "curvature", "schedule"}
     if unknown:
         raise SystemExit(f"{optimizer}: unknown {', '.join(sorted(unknown))}")
     return changes
@@ -79,17 +81,13 @@ def ocnopt_trainer(optimizer: str, task: Task, seed: int) -> Trainer:
         model,
         loss,
         lr=float(changes.get("lr", "1")),
-        **_decay(changes),
+        weight_decay=float(changes.get("decay", WEIGHT_DECAY)),
         config=config,
         hessian=task.hessian(),
         seed=seed,
     )
     constant = changes.get("schedule") == "constant"
     return OCNOptTrainer(model, loss, made, None if constant else task.steps)
-
-
-def _decay(changes: Mapping[str, str]) -> dict[str, float]:
-    return {"weight_decay": float(changes["decay"])} if "decay" in changes else {}
 
 
 def _config(changes: Mapping[str, str]) -> OCNOptConfig:

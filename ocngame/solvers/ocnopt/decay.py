@@ -19,7 +19,10 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-__all__ = ["Decay", "decay_and_move"]
+__all__ = ["WEIGHT_DECAY", "Decay", "decay_and_move"]
+
+WEIGHT_DECAY = 3e-3
+"""gamma of `OCNOpt` where none is given."""
 
 
 class Decay(StrEnum):

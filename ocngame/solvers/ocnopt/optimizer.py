@@ -28,6 +28,7 @@ from ocngame.solvers.ocnopt.core import (
     propose_move,
 )
 from ocngame.solvers.ocnopt.damping import Judge
+from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY
 from ocngame.solvers.ocnopt.estimate import Estimate, estimate_work
 from ocngame.solvers.ocnopt.groups import Rates, make_groups
 from ocngame.solvers.ocnopt.moves import apply_moves, judged_ratio, move_others
@@ -57,7 +58,7 @@ class OCNOpt(torch.optim.Optimizer):
         loss: nn.Module | None = None,
         *,
         lr: float = 1.0,
-        weight_decay: float = 3e-3,
+        weight_decay: float = WEIGHT_DECAY,
         groups: Sequence[Mapping[str, Any]] = (),
         config: OCNOptConfig | None = None,
         hessian: OutputHessian | None = None,
