@@ -39,7 +39,9 @@ class OCNOptDescent(Descent):
             hessian: Curvature of the outputs.
             seed: Of the random columns.
         """
-        self._optimizer = OCNOpt(network, config=config, hessian=hessian, seed=seed)
+        self._optimizer = OCNOpt(
+            network, config=config, hessian=hessian, seed=seed, weight_decay=0.0
+        )
 
     def step(self, closure: Callable[[], Tensor]) -> bool:
         """Make a step; see `Descent.step`."""

@@ -92,7 +92,11 @@ class SelfPlayLearner:
         self._policy_opt: torch.optim.Adam | OCNOpt
         if config.optimizer == "ocnopt":
             self._policy_opt = OCNOpt(
-                self.policy, loss=nn.CrossEntropyLoss(), lr=config.policy_lr, seed=seed
+                self.policy,
+                loss=nn.CrossEntropyLoss(),
+                lr=config.policy_lr,
+                weight_decay=0.0,
+                seed=seed,
             )
         else:
             self._policy_opt = torch.optim.Adam(
