@@ -136,9 +136,9 @@ class PolicyOCNOptSettings:
 
     divergence: float = 1e-3
     critic_fraction: float = 0.02
-    damping: float = 3e-4
+    damping: float = 3e-2
     measure_every: int = 4
-    epochs: int = 2
+    epochs: int = 3
     minibatches: int = 4
 
     def __post_init__(self) -> None:
