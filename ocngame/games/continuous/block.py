@@ -5,9 +5,8 @@ r"""A network block whose output is the solution of an ODE.
 The field F is one control that acts at every stage of the solver: discretise, then optimise. Each
 interval between two times has its own number of equal Runge-Kutta steps.
 
-The times can be trained: `t_0` is fixed, `t_1 .. t_K` are the parameter `ends`. As the number of
-steps stays the same, the step's length moves with them; the solver in
-`ocngame.solvers.continuous` moves them by a second-order policy, and may change the number of steps.
+The times can be trained: `t_0` is fixed, `t_1 .. t_K` are the parameter `ends`, which any optimizer
+of torch may move. As the number of steps stays the same, the step's length moves with them.
 """
 
 import itertools
