@@ -97,7 +97,7 @@ class IntegratedColumns(Columns):
             left = b if left is None else left + b
             right = a if right is None else right + a
         if whole is not None:
-            self.__dict__["dense"] = whole
+            vars(self)["dense"] = whole
         assert left is not None  # noqa: S101 - weights of a solve are not all zero
         assert right is not None  # noqa: S101 - the same
         return left, right

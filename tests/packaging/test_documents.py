@@ -82,6 +82,15 @@ def test_the_guide_to_the_optimizer_runs():
     assert float(after) < names["info"].loss
 
 
+def test_the_guide_to_equations_runs():
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for example in blocks("docs/continuous.md", "python"):
+            exec(compile(example, "docs/continuous.md", "exec"), names)
+    assert names["ode"].evaluations == 16
+    assert names["ode"].total_evaluations == 5 * 16
+
+
 def test_the_guide_to_players_runs():
     names: dict[str, Any] = {}
     printed = io.StringIO()

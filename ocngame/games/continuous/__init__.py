@@ -1,4 +1,4 @@
-"""Continuous time: blocks of a network that solve an ODE, every solver stage a stage of the game."""
+"""Continuous time: blocks that solve an ODE, every solver stage a stage of the game."""
 
 from ocngame.games.continuous.block import NeuralODE
 from ocngame.games.continuous.fields import (

@@ -5,11 +5,11 @@ r"""A network block whose output is the solution of an ODE.
 The field F is one control that acts at every stage of the solver: discretise, then optimise. Each
 interval between two times has its own number of equal Runge-Kutta steps.
 
-The times can be trained: `t_0` is fixed, `t_1 .. t_K` are the parameter `ends`. As the number of
-steps stays the same, the step's length moves with them; the solver in
-`ocngame.solvers.continuous` moves them by a second-order policy, and may change the number of steps.
+The times can be trained: `t_0` is fixed, `t_1 .. t_K` are the parameter `ends`, which any optimizer
+of torch may move. As the number of steps stays the same, the step's length moves with them.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -112,7 +112,7 @@ class NeuralODE(nn.Module):
         like = x[0] if isinstance(x, tuple) else x
         if isinstance(like, Tensor):
             points = points.to(like)
-        states = [x]
+        states: list[Any] = [x]
         for i, count in enumerate(counts):
             x = integrate_interval(self.field, x, points[i], points[i + 1], count, self.method)
             states.append(x)
@@ -143,7 +143,7 @@ class NeuralODE(nn.Module):
         if self._fixed is not None:
             return [self._fixed] * (len(points) - 1)
         assert self.step is not None  # noqa: S101 - one of the two is given
-        lengths = [abs(b - a) for a, b in zip(points, points[1:], strict=False)]
+        lengths = [abs(b - a) for a, b in itertools.pairwise(points)]
         return [max(1, math.ceil(length / self.step - 1e-9)) for length in lengths]
 
     def extra_repr(self) -> str:
@@ -156,7 +156,7 @@ def _checked(name: str, times: Sequence[float] | Tensor) -> list[float]:
     """Give times as numbers, which must be finite and all rise or all fall."""
     values = times.tolist() if isinstance(times, Tensor) else list(times)
     good = len(values) > 1 and all(isinstance(t, int | float) and math.isfinite(t) for t in values)
-    gaps = [b - a for a, b in zip(values, values[1:], strict=False)] if good else []
+    gaps = [b - a for a, b in itertools.pairwise(values)] if good else []
     if not good or not (all(g > 0 for g in gaps) or all(g < 0 for g in gaps)):
         raise InvalidInputError(
             f"{name}: expected at least two finite times that all rise or all fall, got {values}"

@@ -68,7 +68,7 @@ def _moved(x: Any, slopes: Sequence[Any], weights: Sequence[float], h: Tensor) -
     used = [(w, k) for w, k in zip(weights, slopes, strict=True) if w]
     if not used:
         return x
-    total = None
+    total: Any = None
     for weight, slope in used:
         term = slope if weight == 1.0 else weight * slope
         total = term if total is None else total + term

@@ -5,12 +5,13 @@ not reach the result: trial steps that it rejects, probes for a first step. Whic
 after the backward pass only, by whether something came back to their layers; they alone count.
 
 The length of time w_e that an evaluation stands for is `|h| b_i` for stage i of a step of length h
-where the block knows its method (`NeuralODE`). Of a foreign solver, only the times are known: w_e is
-then the length of the interval that is nearer to t_e than to any other of the times that count,
+where the block knows its method (`NeuralODE`). Of a foreign solver, only the times are known: w_e
+is then the length of the interval that is nearer to t_e than to any other of the times that count,
 shared among the evaluations at the same time. Sums over evaluations with either kind of weight are
 time integrals up to a constant factor of the method.
 """
 
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -136,7 +137,7 @@ def nearest_lengths(times: Sequence[float]) -> list[float]:
     distinct = sorted(set(times))
     if len(distinct) == 1:
         return [1.0 / len(times)] * len(times)
-    middles = [(a + b) / 2 for a, b in zip(distinct, distinct[1:], strict=False)]
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(distinct)]
     edges = [distinct[0], *middles, distinct[-1]]
     length = {t: edges[i + 1] - edges[i] for i, t in enumerate(distinct)}
     share = dict.fromkeys(distinct, 0)

@@ -11,6 +11,7 @@ from vector_fields import DenseField, Solved, dense_model, image_model
 
 from ocngame import GameGraph, NeuralODE
 from ocngame.curvature import CrossEntropyHessian
+from ocngame.errors import InvalidInputError
 from ocngame.games.rollout import record_rollout
 from ocngame.linalg import IntegratedColumns
 
@@ -51,13 +52,17 @@ def adaptive(field, y):
 
 def twice(field, y):
     t = torch.tensor([0.0, 0.5, 1.0], dtype=y.dtype)
-    states = torchdiffeq.odeint(field, y, t, method="dopri5")
+    states = torchdiffeq.odeint(field, y, t, method="dopri5", options={"first_step": 0.05})
     return torchdiffeq.odeint(field, states[1] + states[2], t[:2], method="midpoint")[-1]
 
 
 def by_name(field, y):
     return torchdiffeq.odeint(
-        lambda t, x: field(t, x), y, torch.tensor([0.0, 1.0], dtype=y.dtype), method="bosh3"
+        lambda t, x: field(t, x),
+        y,
+        torch.tensor([0.0, 1.0], dtype=y.dtype),
+        method="bosh3",
+        options={"first_step": 0.01},
     )[-1]
 
 
@@ -80,7 +85,7 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS.values(), ids=MODELS)
+@pytest.fixture(params=MODELS.values(), ids=list(MODELS))
 def model(request):
     return request.param()
 
@@ -94,7 +99,7 @@ def test_summed_columns_of_the_gradient_are_the_gradient(model):
     columns = rollout.differentiate(at_output * len(x)).gradients
     loss.backward()
     for control, z in zip(rollout.controls, columns, strict=True):
-        wanted = control.join([p.grad for p in control.parameters])
+        wanted = control.join([p.grad for p in control.parameters if p.grad is not None])
         torch.testing.assert_close(z.dense.mean((0, 1)), wanted, rtol=1e-13, atol=1e-15)
 
 
@@ -185,8 +190,8 @@ def test_rejected_steps_are_left_out():
     model.field.callback_reject_step = lambda t0, y0, dt: rejected.append(1)
     model(x)
     assert rejected
-    assert len(z.uses) == 1 + 6 * len(accepted) < len(calls)
     assert isinstance(z, IntegratedColumns)
+    assert len(z.uses) == 1 + 6 * len(accepted) < len(calls)
     assert sum(use.weight for use in z.uses) == pytest.approx(2.0, rel=0.1)
 
 
@@ -214,3 +219,34 @@ def test_intervals_and_solves_add_up():
             if isinstance(one, IntegratedColumns):
                 for a, b in zip(one.densities((1, 1)), other.densities((1, 1)), strict=True):
                     torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize(("method", "order"), [("euler", 1), ("midpoint", 1), ("rk4", 4)])
+def test_densities_depend_on_the_step_by_its_error_only(method, order):
+    """Midpoint pairs states in a step's middle with costates at its end: order one."""
+    found = []
+    for steps in (64, 4, 8):
+        model = dense_model(method="rk4" if steps == 64 else method, steps=steps)
+        rollout = rolled_out(model, inputs(model))
+        seeds = CrossEntropyHessian().exact(rollout.output.detach())
+        (z,) = [
+            z
+            for c, z in zip(rollout.controls, rollout.backpropagate(seeds), strict=True)
+            if c.module is model[1].field.last
+        ]
+        assert isinstance(z, IntegratedColumns)
+        found.append(z.densities((1, 1)))
+    for exact, coarse, fine in zip(*found, strict=True):
+        ratio = (coarse - exact).norm() / (fine - exact).norm()
+        assert (fine - exact).norm() < 0.1 * exact.norm()
+        assert ratio > 0.75 * 2**order
+
+
+def test_a_solver_that_keeps_no_graph_is_refused():
+    def adjoint(field, y):
+        times = torch.tensor([0.0, 1.0], dtype=y.dtype)
+        return torchdiffeq.odeint_adjoint(field, y, times)[-1]
+
+    model = Solved(adjoint, DenseField(2, 4)).double()
+    with pytest.raises(InvalidInputError, match="did not reach stage"):
+        rolled_out(model, inputs(model))
