@@ -93,8 +93,11 @@ def layout_of(
     """
     turn_based = isinstance(env, AECEnv)
     try:
-        found = env.reset(seed=0)
-        infos = env.infos if isinstance(env, AECEnv) else found[1]  # pyright: ignore
+        if isinstance(env, AECEnv):
+            env.reset(seed=0)
+            infos = env.infos
+        else:
+            _, infos = env.reset(seed=0)
         agents = tuple(env.possible_agents)
     except AttributeError as error:
         raise ApiError(f"{title}: has no {error.name or 'possible_agents'}") from error
