@@ -2,8 +2,8 @@
 
 A flattened observation lists, in the space's own order: the entries of a Box (row by row) and of a
 MultiBinary as they are; one-hot vectors for Discrete and for each part of MultiDiscrete; the parts
-of a Dict or a Tuple one after the other. It is gymnasium's `flatten`, written into a row that exists
-already.
+of a Dict or a Tuple one after the other. It is gymnasium's `flatten`, written into a row that
+exists already.
 
 Actions are Discrete (counted from 0), MultiDiscrete (flat; MultiBinary is one of twos) or a flat,
 bounded Box.
