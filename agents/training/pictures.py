@@ -34,6 +34,8 @@ def draw_returns(rows: Sequence[MarlRow], path: Path) -> None:
             axis.plot(x, most, color=colour, linewidth=1.0, linestyle="--")
     axes[0].set(xlabel="frames", ylabel="return per agent and episode")
     axes[1].set(xlabel="CPU seconds")
+    axes[1].plot([], [], color="#555555", linewidth=1.2, label="drawn actions")
+    axes[1].plot([], [], color="#555555", linewidth=1.0, linestyle="--", label="most probable")
     axes[1].legend(frameon=False, fontsize=8)
     for axis in axes:
         axis.grid(color="#dddddd", linewidth=0.6)

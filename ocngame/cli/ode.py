@@ -121,7 +121,7 @@ def _table(job: ODEJob) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, caption=caption)
     table.add_column("optimizer", no_wrap=True)
     target = f"steps to\nloss {job.config.target:g}"
-    for name in ("train\nloss", "test\nloss", "test\naccuracy", target, "evaluations", "CPU s"):
+    for name in ("train\nloss", "test\nloss", "test\naccuracy", target, "evalu-\nations", "CPU s"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("/ Adam", justify="right", no_wrap=True)
     adam = next((c.contender.cpu_seconds for c in job.contenders if c.name == "adam"), 0.0)

@@ -102,16 +102,16 @@ def _show_end(job: RobustJob, console: Console) -> None:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("method", no_wrap=True)
     for name in (
-        "clean %",
-        "robust %",
-        "at half",
-        "at twice",
-        "transfer",
-        "random",
-        "masked",
-        "refused",
-        "passes",
-        "CPU s",
+        "clean\n%",
+        "robust\n%",
+        "half\nradius",
+        "twice\nradius",
+        "trans-\nfer",
+        "far\npoints",
+        "mask-\ned",
+        "re-\nfused",
+        "pass-\nes",
+        "CPU\ns",
     ):
         table.add_column(name, justify="right", no_wrap=True)
     for rival in job.rivals:

@@ -22,7 +22,7 @@ def _problem(delta, curvature=None, lr=1.0):
         rhythm=Rhythm(first=1, measure_every=1),
         gradient_decay=0.0,
     )
-    optimizer = OCNOpt(model, lr=lr, config=config, hessian=CrossEntropyHessian())
+    optimizer = OCNOpt(model, lr=lr, weight_decay=0.0, config=config, hessian=CrossEntropyHessian())
 
     def closure():
         log = model(x).log_softmax(-1).gather(-1, choices[:, None])[:, 0]

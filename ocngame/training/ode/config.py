@@ -71,7 +71,7 @@ class ODEConfig:
     optimizers: tuple[Optimizer, ...] = ("ocnopt", "adam", "sgd")
     ocnopt: OCNOptSettings = field(default_factory=OCNOptSettings)
     adam: AdamSettings = field(default_factory=lambda: AdamSettings(lr=0.01))
-    sgd: SGDSettings = field(default_factory=lambda: SGDSettings(lr=0.1))
+    sgd: SGDSettings = field(default_factory=lambda: SGDSettings(lr=0.03))
     solver: Solver = "rk4"
     solver_steps: int | None = None
     tolerance: float = 1e-3

@@ -46,7 +46,7 @@ def test_the_saddle_of_the_solver_is_one_in_the_world():
         return total
 
     base = value(torch.zeros(4))
-    assert base == pytest.approx(-float(solution.costs[0]), rel=1e-9)
+    assert base == pytest.approx(-float(solution.value()[0]), rel=1e-9)
     assert value(torch.tensor([0.1, 0, 0, 0])) < base < value(torch.tensor([0, 0, 0.1, 0]))
 
 
