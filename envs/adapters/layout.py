@@ -62,7 +62,7 @@ class Layout:
     agents: tuple[Any, ...]
     seats: Mapping[Any, Seat]
     masked: tuple[bool, ...]
-    decoders: tuple[Callable[[np.ndarray], list[list[Any]]], ...]
+    decoders: tuple[Callable[[np.ndarray], list[Any]], ...]
     own_state: bool
     state_size: int
     horizon: int | None

@@ -128,7 +128,7 @@ def canonical_action_space(agent: str, space: spaces.Space) -> spaces.Space:
     )
 
 
-def action_decoder(space: spaces.Space) -> Callable[[np.ndarray], list[list[Any]]]:
+def action_decoder(space: spaces.Space) -> Callable[[np.ndarray], list[Any]]:
     """Give what turns a group's actions into what the environment takes.
 
     Args:
@@ -145,7 +145,7 @@ def action_decoder(space: spaces.Space) -> Callable[[np.ndarray], list[list[Any]
     return partial(_decode_arrays, shape, dtype, start)
 
 
-def _decode_counts(start: int, actions: np.ndarray) -> list[list[Any]]:
+def _decode_counts(start: int, actions: np.ndarray) -> list[Any]:
     return (actions + start if start else actions).tolist()
 
 

@@ -72,6 +72,39 @@ def test_simple_spread_is_mpe2() -> None:
         assert step.next.acting["agent"].all()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_continuous_actions_are_mpe2(workers: int) -> None:
+    pytest.importorskip("mpe2")
+    world = make(
+        "mpe2.simple_tag_v3", seed=5, dtype=torch.float64, workers=workers, continuous_actions=True
+    )
+    env = import_module("mpe2.simple_tag_v3").parallel_env(continuous_actions=True)
+    generator = torch.Generator().manual_seed(0)
+    try:
+        env.reset(seed=seed_of(5, 0, 0))
+        moment = world.reset()
+        for _ in range(10):
+            actions = {k: v.float() for k, v in drawn(world, moment, generator).items()}
+            step = world.step(actions)
+            chosen = {
+                agent: actions[group.name][0, slot].numpy()
+                for group in world.groups
+                for slot, agent in enumerate(group.agents)
+            }
+            seen, rewards, *_ = env.step(chosen)
+            for group in world.groups:
+                for slot, agent in enumerate(group.agents):
+                    given = step.last.observations[group.name][0, slot]
+                    assert torch.equal(given, torch.as_tensor(seen[agent]).double())
+                    assert step.rewards[group.name][0, slot] == rewards[agent]
+            moment = step.next
+        worst = {g.name: torch.full((1, len(g.agents), 5), 1.5) for g in world.groups}
+        with pytest.raises(InvalidInputError, match="adversary_0, copy 0: expected an allowed"):
+            world.step(worst)
+    finally:
+        world.close()
+
+
 def test_copies_do_not_depend_on_one_another() -> None:
     one, three = (make(small_envs.Walkers, batch_size=n, seed=4) for n in (1, 3))
     first, all_first = one.reset(), three.reset()
