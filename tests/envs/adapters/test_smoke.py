@@ -1,7 +1,6 @@
 """Whatever is installed of the known collections, 300 random frames each, twice, bitwise alike.
 
-Known not to run: `classic/hanabi` where its package is not installed or asserts without its C++
-part; Atari needs ROMs.
+Pistonball draws every frame (about 0.15 s), so it gets 60 frames. Atari needs ROMs and is left out.
 """
 
 from importlib.util import find_spec
@@ -23,4 +22,6 @@ def test_three_hundred_frames(name: str) -> None:
     package = next(package for start, package in NEEDS.items() if name.startswith(start))
     if find_spec(package) is None:
         pytest.skip(f"needs {package}")
-    check_world(lambda: make(name, batch_size=2), episodes=10**6, limit=150)
+    check_world(
+        lambda: make(name, batch_size=2), episodes=10**6, limit=30 if "pistonball" in name else 150
+    )
