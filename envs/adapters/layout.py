@@ -202,8 +202,10 @@ def _state(
     state: StateSource,
 ) -> tuple[bool, int]:
     flat = sum(len(group.agents) * group.observation_size for group in groups)
-    # The state of the particle worlds is the observations, computed once more.
-    same = type(env.unwrapped).__module__.split(".")[0] == "mpe2"
+    # The state of the particle worlds is the observations, computed once more; that of multiwalker
+    # cannot be asked for when a walker has fallen.
+    module = type(env.unwrapped).__module__
+    same = module.split(".")[0] == "mpe2" or "multiwalker" in module
     if state == "observations" or (state == "auto" and same):
         return False, flat
     try:
