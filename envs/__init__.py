@@ -2,6 +2,7 @@
 
 from ocngame.envs.adapters import AdaptedWorld
 from ocngame.envs.batched import batched_names, batched_world
+from ocngame.envs.checking import check_world
 from ocngame.envs.making import make
 from ocngame.envs.world import Group, Moment, Transition, World
 
@@ -13,5 +14,6 @@ __all__ = [
     "World",
     "batched_names",
     "batched_world",
+    "check_world",
     "make",
 ]

@@ -31,10 +31,10 @@ def make(
     """Make a batch of copies of a world.
 
     Args:
-        name: `mpe2.simple_spread_v3` (a module with `parallel_env` or `env`), an id of PettingZoo's
-            registry (`classic/connect_four_v3`), `package.module:attribute`, `openspiel/kuhn_poker`,
-            `batched/simple_spread` for one of our own; or a function that gives a ParallelEnv or an
-            AECEnv.
+        name: `mpe2.simple_spread_v3` (a module with `parallel_env` or `env`), an id of
+            PettingZoo's registry (`classic/connect_four_v3`), `package.module:attribute`,
+            `openspiel/kuhn_poker`, `batched/simple_spread` for one of our own; or a function that
+            gives a ParallelEnv or an AECEnv.
         batch_size: Copies.
         seed: Of all starts, until `reset` gets another; None for one from the operating system.
         workers: Processes that the copies are spread over; 0 for this process.

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from torch import Tensor
 
 from ocngame._checks import integer
@@ -122,6 +122,7 @@ class AdaptedWorld(World):
             integer("seed", seed, low=0)
             self._seed = seed
             self._episodes[:] = 0
+        self._started = False
         self._runner.start(self._seed, self._episodes.tolist())
         self._episodes += 1
         self._ages[:] = 0
@@ -140,12 +141,17 @@ class AdaptedWorld(World):
             What it brought.
 
         Raises:
-            InvalidInputError: if the world has not been reset.
+            InvalidInputError: if the world has not been reset, at first or after an error.
         """
         if not self._started:
-            raise InvalidInputError(f"{self.name}: expected reset before the first step")
+            raise InvalidInputError(
+                f"{self.name}: expected reset before the first step and after an error"
+            )
         chosen = [self._checked(index, group, actions) for index, group in enumerate(self.groups)]
+        # After an error copies may have made the step or not: only a new start is sound.
+        self._started = False
         self._runner.step(chosen)
+        self._started = True
         over = self._record.over
         self._history.append(chosen)
         self._ages += 1
@@ -262,7 +268,7 @@ class AdaptedWorld(World):
             raise InvalidInputError(f"actions: expected group {group.name!r}, got {list(actions)}")
         space, acting = group.action_space, self._record.next.acting[index]
         given = actions[group.name].detach().cpu().numpy()
-        shape = acting.shape if isinstance(space, Discrete) else (*acting.shape, *space.shape)  # pyright: ignore
+        shape = (*acting.shape, *(space.shape or ()))
         kind = "f" if isinstance(space, Box) else "iu"
         if given.shape != shape or given.dtype.kind not in kind:
             raise InvalidInputError(
@@ -277,10 +283,11 @@ class AdaptedWorld(World):
             fine = (given >= 0) & (given < space.n)
             harmless = 0
             masks = self._record.next.masks[index]
-            if masks is not None and fine.all():
-                fine = np.take_along_axis(masks, given[..., None], -1)[..., 0]
+            if masks is not None:
+                inside = np.where(fine, given, 0)[..., None]
+                fine &= np.take_along_axis(masks, inside, -1)[..., 0]
         else:
-            fine = (given >= 0) & (given < space.nvec)  # pyright: ignore
+            fine = (given >= 0) & (given < cast("MultiDiscrete", space).nvec)
             harmless = 0
         if given.ndim > acting.ndim:
             fine = fine.all(-1)

@@ -101,7 +101,7 @@ class Copy:
         """
         raise NotImplementedError
 
-    def step(self, actions: list[list[Any]]) -> bool:
+    def step(self, actions: list[Any]) -> bool:
         """Make a step and write what it brought.
 
         Args:
@@ -165,7 +165,7 @@ class ParallelCopy(Copy):
             self._next.act(agent, True)
         self._write_state()
 
-    def step(self, actions: list[list[Any]]) -> bool:
+    def step(self, actions: list[Any]) -> bool:
         """Make a step and write what it brought.
 
         Args:
@@ -237,7 +237,7 @@ class TurnCopy(Copy):
         self._live = list(env.agents)
         self._look()
 
-    def step(self, actions: list[list[Any]]) -> bool:
+    def step(self, actions: list[Any]) -> bool:
         """Make a step and write what it brought.
 
         Args:

@@ -62,7 +62,7 @@ class Layout:
     agents: tuple[Any, ...]
     seats: Mapping[Any, Seat]
     masked: tuple[bool, ...]
-    decoders: tuple[Callable[[np.ndarray], list[list[Any]]], ...]
+    decoders: tuple[Callable[[np.ndarray], list[Any]], ...]
     own_state: bool
     state_size: int
     horizon: int | None
@@ -93,8 +93,11 @@ def layout_of(
     """
     turn_based = isinstance(env, AECEnv)
     try:
-        found = env.reset(seed=0)
-        infos = env.infos if isinstance(env, AECEnv) else found[1]  # pyright: ignore
+        if isinstance(env, AECEnv):
+            env.reset(seed=0)
+            infos = env.infos
+        else:
+            _, infos = env.reset(seed=0)
         agents = tuple(env.possible_agents)
     except AttributeError as error:
         raise ApiError(f"{title}: has no {error.name or 'possible_agents'}") from error
@@ -199,8 +202,10 @@ def _state(
     state: StateSource,
 ) -> tuple[bool, int]:
     flat = sum(len(group.agents) * group.observation_size for group in groups)
-    # The state of the particle worlds is the observations, computed once more.
-    same = type(env.unwrapped).__module__.split(".")[0] == "mpe2"
+    # The state of the particle worlds is the observations, computed once more; that of multiwalker
+    # cannot be asked for when a walker has fallen.
+    module = type(env.unwrapped).__module__
+    same = module.split(".")[0] == "mpe2" or "multiwalker" in module
     if state == "observations" or (state == "auto" and same):
         return False, flat
     try:

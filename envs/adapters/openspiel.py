@@ -147,7 +147,7 @@ class OpenSpielEnv(AECEnv):
             self._was_dead_step(action)  # pyright: ignore[reportArgumentType]
             return
         state = self.state_of_play
-        if action not in state.legal_actions():
+        if action is None or action not in state.legal_actions():
             raise InvalidInputError(
                 f"action: expected one of {state.legal_actions()} of {agent}, got {action}"
             )

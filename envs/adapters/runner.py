@@ -138,7 +138,7 @@ class Runner:
         except Exception as error:
             raise self._named(error, row, "reset") from error
 
-    def _advance(self, row: int, actions: list[list[Any]]) -> bool:
+    def _advance(self, row: int, actions: list[Any]) -> bool:
         copy = self._copies[row]
         try:
             over = copy.step(actions)

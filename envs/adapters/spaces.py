@@ -1,14 +1,16 @@
 """From an environment's spaces to rows of numbers and back.
 
-A flattened observation lists, in the space's own order: the entries of a Box (row by row), MultiBinary
-as they are; one-hot vectors for Discrete and for each part of MultiDiscrete; the parts of a Dict or
-a Tuple one after the other. It is gymnasium's `flatten`, written into a row that exists already.
+A flattened observation lists, in the space's own order: the entries of a Box (row by row) and of a
+MultiBinary as they are; one-hot vectors for Discrete and for each part of MultiDiscrete; the parts
+of a Dict or a Tuple one after the other. It is gymnasium's `flatten`, written into a row that
+exists already.
 
 Actions are Discrete (counted from 0), MultiDiscrete (flat; MultiBinary is one of twos) or a flat,
-bounded Box.
+bounded Box. What writes and decodes can be sent to other processes.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,26 +55,28 @@ def observation_writer(space: spaces.Space) -> tuple[int, Writer]:
 
 
 def _array_writer(shape: tuple[int, ...]) -> Writer:
-    def write(observation: Any, row: np.ndarray) -> None:
-        array = np.asarray(observation)
-        if array.shape != shape:
-            raise ValueError(f"expected shape {shape}, got {array.shape}")
-        row[:] = array if len(shape) == 1 else array.reshape(-1)
+    return partial(_write_array, shape)
 
-    return write
+
+def _write_array(shape: tuple[int, ...], observation: Any, row: np.ndarray) -> None:
+    array = np.asarray(observation)
+    if array.shape != shape:
+        raise ValueError(f"expected shape {shape}, got {array.shape}")
+    row[:] = array if len(shape) == 1 else array.reshape(-1)
 
 
 def _one_hot_writer(sizes: np.ndarray, start: np.ndarray) -> Writer:
-    offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return partial(_write_one_hot, sizes, start, np.concatenate([[0], np.cumsum(sizes)[:-1]]))
 
-    def write(observation: Any, row: np.ndarray) -> None:
-        values = np.asarray(observation).ravel() - start
-        if values.shape != sizes.shape or (values < 0).any() or (values >= sizes).any():
-            raise ValueError(f"expected {len(sizes)} counts below {sizes.tolist()}, got {values}")
-        row[:] = 0
-        row[offsets + values.astype(np.int64)] = 1
 
-    return write
+def _write_one_hot(
+    sizes: np.ndarray, start: np.ndarray, offsets: np.ndarray, observation: Any, row: np.ndarray
+) -> None:
+    values = np.asarray(observation).ravel() - start
+    if values.shape != sizes.shape or (values < 0).any() or (values >= sizes).any():
+        raise ValueError(f"expected {len(sizes)} counts below {sizes.tolist()}, got {values}")
+    row[:] = 0
+    row[offsets + values.astype(np.int64)] = 1
 
 
 def _parts_writer(keys: list[Any], parts: list[spaces.Space]) -> tuple[int, Writer]:
@@ -81,12 +85,14 @@ def _parts_writer(keys: list[Any], parts: list[spaces.Space]) -> tuple[int, Writ
         size, write_part = observation_writer(part)
         written.append((key, begin, begin + size, write_part))
         begin += size
+    return begin, partial(_write_parts, written)
 
-    def write(observation: Any, row: np.ndarray) -> None:
-        for key, low, high, write_part in written:
-            write_part(observation[key], row[low:high])
 
-    return begin, write
+def _write_parts(
+    parts: list[tuple[Any, int, int, Writer]], observation: Any, row: np.ndarray
+) -> None:
+    for key, low, high, write in parts:
+        write(observation[key], row[low:high])
 
 
 def canonical_action_space(agent: str, space: spaces.Space) -> spaces.Space:
@@ -122,7 +128,7 @@ def canonical_action_space(agent: str, space: spaces.Space) -> spaces.Space:
     )
 
 
-def action_decoder(space: spaces.Space) -> Callable[[np.ndarray], list[list[Any]]]:
+def action_decoder(space: spaces.Space) -> Callable[[np.ndarray], list[Any]]:
     """Give what turns a group's actions into what the environment takes.
 
     Args:
@@ -133,17 +139,19 @@ def action_decoder(space: spaces.Space) -> Callable[[np.ndarray], list[list[Any]
         copy a list of one action per agent.
     """
     if isinstance(space, spaces.Discrete):
-        start = int(space.start)
-        return lambda actions: (actions + start if start else actions).tolist()
+        return partial(_decode_counts, int(space.start))
     shape, dtype = space.shape or (), space.dtype
-    if isinstance(space, spaces.MultiDiscrete):
-        start = np.asarray(space.start).ravel()
-        return lambda actions: list(
-            (actions + start).astype(dtype).reshape(*_lead(actions), *shape)
-        )
+    start = np.asarray(space.start).ravel() if isinstance(space, spaces.MultiDiscrete) else None
+    return partial(_decode_arrays, shape, dtype, start)
+
+
+def _decode_counts(start: int, actions: np.ndarray) -> list[Any]:
+    return (actions + start if start else actions).tolist()
+
+
+def _decode_arrays(
+    shape: tuple[int, ...], dtype: Any, start: np.ndarray | None, actions: np.ndarray
+) -> list[Any]:
+    shifted = actions if start is None else actions + start
     # A copy: what the environment keeps or changes must not be the caller's tensor.
-    return lambda actions: list(np.array(actions, dtype=dtype).reshape(*_lead(actions), *shape))
-
-
-def _lead(actions: np.ndarray) -> tuple[int, int]:
-    return actions.shape[0], actions.shape[1]
+    return list(np.array(shifted, dtype=dtype).reshape(*actions.shape[:2], *shape))

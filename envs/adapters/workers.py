@@ -9,6 +9,7 @@ import multiprocessing
 import traceback
 import weakref
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -69,7 +70,7 @@ class Workers:
         self.flags = np.frombuffer(shared[1], dtype=bool)
         self._title = layout.title
         edges = np.linspace(0, batch, count + 1).astype(int).tolist()
-        self._slices = [slice(low, high) for low, high in zip(edges, edges[1:], strict=False)]
+        self._slices = [slice(low, high) for low, high in pairwise(edges)]
         try:
             payload = cloudpickle.dumps(factory)
         except Exception as error:
