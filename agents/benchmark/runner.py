@@ -31,7 +31,7 @@ def run_benchmark(
     out: Path,
     *,
     make: WorldMaker = make_world,
-    notify: Notify = lambda what, done, total: None,
+    notify: Notify | None = None,
 ) -> dict[str, Any]:
     """Run a suite, or what is left of it.
 
@@ -39,12 +39,13 @@ def run_benchmark(
         suite: The suite.
         out: Its folder; what another call has finished there is not made again.
         make: Makes worlds.
-        notify: Is told of the progress.
+        notify: Is told of the progress, where given.
 
     Returns:
         What results.json holds.
     """
     store, failures = Store(out), []
+    say = notify if notify is not None else _quiet
 
     def obtain(stem: str, produce: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
         found = store.read(stem)
@@ -66,19 +67,23 @@ def run_benchmark(
         what = f"{i + 1}/{len(cells)} {cell.config.world} {cell.label} seed {cell.config.seed}"
 
         def tell(done: int, total: int, what: str = what) -> None:
-            notify(what, done, total)
+            say(what, done, total)
 
         trained.append(obtain(cell.stem, lambda c=cell, tell=tell: run_cell(c, store, make, tell)))
     results = [r for r in [*random.values(), *trained] if r is not None]
     crosses = {}
     for world in suite.worlds:
         own = [r for r in trained if r is not None and r["world"] == world]
-        found = _cross(suite, world, own, out, make, obtain, notify)
+        found = _cross(suite, world, own, out, make, obtain, say)
         if found is not None:
             crosses[world] = found
     content = summarise(suite, results, crosses, failures)
     write_outputs(out, content)
     return content
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    return
 
 
 def _cross(

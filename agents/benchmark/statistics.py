@@ -52,7 +52,7 @@ def inter_quartile_mean(scores: Array) -> Array:
     if n == 0:
         raise InvalidInputError("scores: expected at least one, got none")
     cut = n // 4
-    return np.sort(scores, axis=-1)[..., cut : n - cut].mean(-1)
+    return np.asarray(np.sort(scores, axis=-1)[..., cut : n - cut].mean(-1))
 
 
 def interval_of_draws(value: float, draws: Array, confidence: float) -> Interval:

@@ -57,7 +57,11 @@ class Suite:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Validate the settings, those of the runs included."""
+        """Validate the settings, those of the runs included.
+
+        Raises:
+            InvalidInputError: if one is not what is expected.
+        """
         if not isinstance(self.name, str) or not self.name:
             raise InvalidInputError(f"name: expected a text that is not empty, got {self.name!r}")
         for name in ("worlds", "algorithms", "optimizers"):
@@ -95,7 +99,8 @@ class Suite:
             The settings.
 
         Raises:
-            InvalidInputError: if the other settings of the suite have unknown names or values.
+            UnknownNameError: if the suite has another setting that is not known.
+            InvalidInputError: if one has a wrong value.
         """
         plain = MarlConfig().as_dict()
         for name, value in self.settings.items():
@@ -164,7 +169,8 @@ def load_suite(name: str) -> Suite:
         The suite.
 
     Raises:
-        InvalidInputError: if there is no such suite or file, or it has unknown or wrong entries.
+        UnknownNameError: if there is no such suite, or an entry is not known.
+        InvalidInputError: if the file cannot be read, or an entry is wrong.
     """
     if not name.endswith(".toml"):
         one_of("suite", name, SUITES)
@@ -182,6 +188,9 @@ def load_suite(name: str) -> Suite:
             raise UnknownNameError(f"{path}", key, known)
     if "worlds" not in content:
         raise InvalidInputError(f"{path}: expected an entry worlds, such as ['simple_spread']")
+    for key in ("worlds", "algorithms", "optimizers", "seeds"):
+        if not isinstance(content.get(key, []), list):
+            raise InvalidInputError(f"{path}: {key}: expected a list, got {content[key]!r}")
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
     try:
         json.dumps(values)

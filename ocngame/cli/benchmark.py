@@ -41,7 +41,7 @@ def benchmark(name: str, out: Path | None) -> None:
             def notify(what: str, done: int, total: int) -> None:
                 progress.update(task, description=what, completed=done, total=total)
                 if asked():
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt  # noqa: TRY301 - stops in the middle of a cell
 
             content = run_benchmark(suite, path, notify=notify)
     except KeyboardInterrupt:
