@@ -191,13 +191,13 @@ def load_suite(name: str) -> Suite:
     for key in ("worlds", "algorithms", "optimizers", "seeds"):
         if not isinstance(content.get(key, []), list):
             raise InvalidInputError(f"{path}: {key}: expected a list, got {content[key]!r}")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
     try:
         json.dumps(values)
     except TypeError as error:
         raise InvalidInputError(f"{path}: expected texts, numbers and tables ({error})") from error
     try:
-        return Suite(**({"name": path.stem} | values))
+        return Suite(**{"name": path.stem, **values})
     except UnknownNameError:
         raise
     except InvalidInputError as error:

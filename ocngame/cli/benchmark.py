@@ -51,7 +51,7 @@ def benchmark(name: str, out: Path | None) -> None:
         raise
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("world", "team", "contender", "drawn", "most probable", "CPU s"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column)
     for row in content["rows"]:
         numbers = [
             f"{row[m]['value']:.2f} [{row[m]['low']:.2f}, {row[m]['high']:.2f}]"
