@@ -63,7 +63,8 @@ def report_text(content: Mapping[str, Any]) -> str:
         "",
         f"Inter-quartile means over seeds, with {share} bootstrap intervals over seeds; "
         f"returns per agent and episode of {suite['episodes']} episodes with fixed starts. "
-        "Random play is one run, and has no interval. At equal CPU time, curves are read at the time of the fastest run of the world.",
+        "Random play is one run, and has no interval. At equal CPU time, curves are "
+        "read at the time of the fastest run of the world.",
         "",
         "| world | team | contender | runs | frames | CPU s | drawn | most probable | "
         "drawn at equal CPU s |",

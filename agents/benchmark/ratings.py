@@ -1,10 +1,11 @@
 """Ratings from wins: the Bradley-Terry model by maximum likelihood, on Elo's scale.
 
 Player i beats j with probability 1 / (1 + exp(s_j - s_i)). With w_ij wins of i over j and
-n_ij = w_ij + w_ji, the log-likelihood is concave in s; its stationary point is reached by
-minorisation (Hunter 2004, "MM algorithms for generalized Bradley-Terry models", eq. 3):
+n_ij = w_ij + w_ji, the log-likelihood sum_ij w_ij log p_ij is concave in s, with
 
-    exp(s_i)  <-  sum_j w_ij / sum_j n_ij / (exp(s_i) + exp(s_j)).
+    gradient  g_i = sum_j (w_ij - n_ij p_ij),    -Hessian = the Laplacian of n_ij p_ij p_ji,
+
+and its maximum is reached by Newton steps of at most 1 in any s_i, halved while they do not gain.
 
 It exists if and only if nobody can be split off who never loses to, or never wins against, the
 rest: the graph of wins is strongly connected (Ford 1957). `prior` adds that many wins each way
@@ -24,7 +25,7 @@ _SCALE = 400 / np.log(10)
 
 
 def elo_ratings(
-    wins: NDArray[np.float64], *, prior: float = 0.0, tolerance: float = 1e-10
+    wins: NDArray[np.float64], *, prior: float = 0.0, tolerance: float = 1e-9
 ) -> NDArray[np.float64]:
     """Rate players.
 
@@ -55,13 +56,23 @@ def elo_ratings(
         )
     games, won = wins + wins.T, wins.sum(1)
     logs = np.zeros(len(wins))
-    if len(wins) == 1:
-        return logs
-    for _ in range(200_000):
-        strength = np.exp(logs)
-        new = np.log(won) - np.log((games / (strength[:, None] + strength)).sum(1))
-        new -= new.mean()
-        change, logs = np.abs(new - logs).max(), new
+    change, height = np.inf, _likelihood(wins, logs)
+    for _ in range(1000):
+        chances = 1 / (1 + np.exp(logs - logs[:, None]))
+        weights = games * chances * chances.T
+        gradient = won - (games * chances).sum(1)
+        laplacian = np.diag(weights.sum(1)) - weights
+        step = np.linalg.pinv(laplacian, hermitian=True) @ gradient
+        step /= max(1.0, float(np.abs(step).max()))
+        change = float(np.abs(step).max())
         if change < tolerance:
-            return _SCALE * logs
-    raise ConvergenceError(f"wins: ratings still move by {change:.1e} after 200000 iterations")
+            return _SCALE * (logs - logs.mean())
+        while _likelihood(wins, logs + step) < height and np.abs(step).max() > tolerance:
+            step /= 2
+        logs = logs + step
+        height = _likelihood(wins, logs)
+    raise ConvergenceError(f"wins: log-strengths still move by {change:.1e} after 1000 steps")
+
+
+def _likelihood(wins: NDArray[np.float64], logs: NDArray[np.float64]) -> float:
+    return -float((wins * np.logaddexp(0.0, logs - logs[:, None])).sum())
