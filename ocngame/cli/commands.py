@@ -15,8 +15,10 @@ from ocngame.training.ode.config import ODEConfig
 from ocngame.training.selfplay_config import SelfPlayConfig
 
 __all__ = [
+    "Benchmark",
     "Draw",
     "Evaluate",
+    "Play",
     "Resume",
     "Solve",
     "TrainAdversarial",
@@ -161,6 +163,49 @@ class Evaluate:
     def __post_init__(self) -> None:
         """Validate the settings."""
         integer("episodes", self.episodes, low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """Compare learning teams: worlds by algorithms by optimizers by seeds.
+
+    The folder gets results.json, results.csv, report.md, curves_frames.png, curves_cpu_seconds.png
+    and, where two teams play, crossplay.png. Called again, it goes on with what is missing.
+
+    Attributes:
+        suite: smoke, cooperative, adversarial, or a TOML file.
+        out: Folder of the benchmark.
+    """
+
+    suite: tyro.conf.Positional[str] = "smoke"
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/benchmark-SUITE)"),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """Let trained teams play against each other, and show the returns of each team.
+
+    Attributes:
+        players: Run folders of train marl or random, one for each team in the world's order.
+        world: World to play in; empty for that of the first run.
+        episodes: Episodes.
+        seed: Seed of the starts and the draws.
+    """
+
+    players: tyro.conf.Positional[tuple[str, ...]]
+    world: str = ""
+    episodes: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        if not self.players:
+            raise InvalidInputError("players: expected run folders or random, got none")
+        integer("episodes", self.episodes, low=2)
+        integer("seed", self.seed, low=0)
 
 
 @dataclass(frozen=True, kw_only=True)

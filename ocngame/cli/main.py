@@ -16,8 +16,10 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from ocngame.cli.commands import (
+    Benchmark,
     Draw,
     Evaluate,
+    Play,
     Resume,
     Solve,
     TrainAdversarial,
@@ -70,6 +72,16 @@ def _run(command: Command) -> None:
         from ocngame.cli import draw
 
         draw.draw_network(command)
+        return
+    if isinstance(command, Benchmark):
+        from ocngame.cli import benchmark
+
+        benchmark.benchmark(command.suite, command.out)
+        return
+    if isinstance(command, Play):
+        from ocngame.cli import play
+
+        play.play(command.players, command.world, command.episodes, command.seed)
         return
     match command:
         case TrainSupervised():

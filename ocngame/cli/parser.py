@@ -19,8 +19,10 @@ from tyro.constructors import (
 from tyro.extras import SubcommandApp
 
 from ocngame.cli.commands import (
+    Benchmark,
     Draw,
     Evaluate,
+    Play,
     Resume,
     Solve,
     TrainAdversarial,
@@ -42,6 +44,8 @@ Command = (
     | Resume
     | Evaluate
     | Solve
+    | Benchmark
+    | Play
     | Draw
 )
 
@@ -74,6 +78,8 @@ def parse(arguments: Sequence[str] | None = None) -> Command:
     app.command(name="evaluate")(Evaluate)
     app.command(name="solve")(Solve)
     app.command(name="draw")(Draw)
+    app.command(name="benchmark")(Benchmark)
+    app.command(name="play")(Play)
     return app.cli(
         prog="ocngame",
         description="Networks and trajectories as dynamic games. "
