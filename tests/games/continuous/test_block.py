@@ -58,7 +58,7 @@ def test_a_greatest_step_gives_each_interval_its_number():
 
 def test_a_tuple_of_states_is_integrated_together():
     def field(t, state):
-        x, area = state
+        x, _ = state
         return t.cos() * x, x
 
     x, area = NeuralODE(field, times=(0.0, 1.0), steps=50).double()((X, torch.zeros_like(X)))
