@@ -3,8 +3,8 @@ r"""A batched world of one copy as a PettingZoo ParallelEnv, and its picture.
 The picture is the plane seen from above. A pixel with centre p gets the color of a disc with centre
 c and radius r with weight `clip(r - |p - c| + 1/2, 0, 1)` (lengths in pixels), which is the disc
 with a smooth edge. The first axis of the plane points right, the second one up. A world of
-particles shows `[-1.5, 1.5]^2`, or more where something is farther out; a game with planar positions shows
-what its players have reached since the start of the episode.
+particles shows `[-1.5, 1.5]^2`, or more where something is farther out; a game with planar
+positions shows what its players have reached since the start of the episode.
 """
 
 from copy import deepcopy
