@@ -6,12 +6,17 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ocngame._checks import in_range, integer, one_of
 from ocngame.envs import batched_names
 from ocngame.errors import InvalidInputError, UnknownNameError
-from ocngame.training.marl_config import MarlConfig, marl_config_from_dict
+from ocngame.training.marl_config import (
+    Algorithm,
+    MarlConfig,
+    Optimizer,
+    marl_config_from_dict,
+)
 
 __all__ = ["SUITES", "Suite", "load_suite"]
 
@@ -75,6 +80,10 @@ class Suite:
         for world in self.worlds:
             if set(".:/").isdisjoint(world):
                 one_of("worlds", world, batched_names())
+        for algorithm in self.algorithms:
+            one_of("algorithms", algorithm, get_args(Algorithm))
+        for optimizer in self.optimizers:
+            one_of("optimizers", optimizer, get_args(Optimizer))
         if not isinstance(self.settings, Mapping):
             raise InvalidInputError(f"settings: expected a table, got {self.settings!r}")
         for name in self.settings:
