@@ -1,17 +1,23 @@
 """Suites: which runs a benchmark makes, built in or read from a TOML file."""
 
 import dataclasses
+import itertools
 import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ocngame._checks import in_range, integer, one_of
 from ocngame.envs import batched_names
 from ocngame.errors import InvalidInputError, UnknownNameError
-from ocngame.training.marl_config import MarlConfig, marl_config_from_dict
+from ocngame.training.marl_config import (
+    Algorithm,
+    MarlConfig,
+    Optimizer,
+    marl_config_from_dict,
+)
 
 __all__ = ["SUITES", "Suite", "load_suite"]
 
@@ -75,6 +81,9 @@ class Suite:
         for world in self.worlds:
             if set(".:/").isdisjoint(world):
                 one_of("worlds", world, batched_names())
+        for name, known in (("algorithms", Algorithm), ("optimizers", Optimizer)):
+            for value in getattr(self, name):
+                one_of(name, value, get_args(known))
         if not isinstance(self.settings, Mapping):
             raise InvalidInputError(f"settings: expected a table, got {self.settings!r}")
         for name in self.settings:
@@ -82,9 +91,8 @@ class Suite:
                 raise InvalidInputError(
                     f"settings.{name}: a suite decides this by itself; leave it"
                 )
-        for algorithm in self.algorithms:
-            for optimizer in self.optimizers:
-                self.config(self.worlds[0], algorithm, optimizer, self.seeds[0])
+        for algorithm, optimizer in itertools.product(self.algorithms, self.optimizers):
+            self.config(self.worlds[0], algorithm, optimizer, self.seeds[0])
 
     def config(self, world: str, algorithm: str, optimizer: str, seed: int) -> MarlConfig:
         """Give the settings of one run.

@@ -61,7 +61,8 @@ def play(players: Sequence[str], world: str, episodes: int, seed: int) -> None:
         "bootstrap interval over episodes",
     )
     for column in ("team", "player", "drawn actions", "most probable"):
-        table.add_column(column, no_wrap=True)
+        folds = column == "player"
+        table.add_column(column, no_wrap=not folds, overflow="fold" if folds else "ellipsis")
     rng = np.random.default_rng(seed)
     for team, player in zip(teams, players, strict=True):
         texts = []
@@ -70,5 +71,5 @@ def play(players: Sequence[str], world: str, episodes: int, seed: int) -> None:
             means = own[rng.integers(0, own.size, (_DRAWS, own.size))].mean(1)
             low, high = np.quantile(means, [0.025, 0.975])
             texts.append(f"{own.mean():.2f} [{low:.2f}, {high:.2f}]")
-        table.add_row(team, player, *texts)
+        table.add_row(team, Path(player).name, *texts)
     Console().print(table, markup=False)
