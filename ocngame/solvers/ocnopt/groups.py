@@ -75,10 +75,11 @@ class Rates:
             parameter: A parameter of the model.
 
         Returns:
-            Learning rate times weight decay.
+            Learning rate times weight decay; a rate above one, which does not lengthen the step of
+            the trust region, does not raise the decay either.
         """
         group = self._group.get(id(parameter))
-        return 0.0 if group is None else float(group["lr"]) * float(group["weight_decay"])
+        return 0.0 if group is None else min(float(group["lr"]), 1.0) * float(group["weight_decay"])
 
     def of_controls(self, controls: Sequence[NetworkControl]) -> list[float]:
         """Give one learning rate per stage.
