@@ -5,6 +5,7 @@ from torch import nn
 from ocngame.errors import InvalidInputError
 from ocngame.solvers.ocnopt import Decay, OCNOpt, OCNOptConfig
 from ocngame.solvers.ocnopt.decay import decay_and_move
+from ocngame.solvers.ocnopt.groups import Rates
 
 
 def moved(kind: Decay, decay: float) -> list[float]:
@@ -46,3 +47,12 @@ def test_plain_decay_holds_the_weights_of_a_trained_network_small():
 def test_an_unknown_kind_is_refused(as_user):
     with pytest.raises(InvalidInputError, match=r"decay: .*plain"):
         OCNOptConfig(decay="some")
+
+
+def test_a_rate_above_one_does_not_raise_the_decay():
+    parameter = nn.Parameter(torch.ones(1))
+    decays = [
+        Rates([{"params": [parameter], "lr": lr, "weight_decay": 0.1}]).decay(parameter)
+        for lr in (0.5, 1.0, 3.0)
+    ]
+    assert decays == pytest.approx([0.05, 0.1, 0.1])
