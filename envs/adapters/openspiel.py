@@ -6,6 +6,7 @@ returns at the end, which sum to zero). Games with simultaneous moves are played
 player without knowledge of the others' move.
 """
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ __all__ = ["OpenSpielEnv", "openspiel_names"]
 
 def _pyspiel() -> Any:
     try:
-        import pyspiel
+        pyspiel: Any = import_module("pyspiel")
     except ImportError as error:
         raise InvalidInputError(
             "name: OpenSpiel's games need the package open_spiel, which is not installed: "

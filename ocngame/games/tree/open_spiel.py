@@ -1,6 +1,7 @@
 """Trees of OpenSpiel's games; the package is asked for only when one is made."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from ocngame.errors import InvalidInputError, UnknownNameError
@@ -55,7 +56,7 @@ def tree_from_open_spiel(game: str, *, most_nodes: int = 2_000_000) -> GameTree:
         UnknownNameError: if there is no such game.
     """
     try:
-        import pyspiel
+        pyspiel: Any = import_module("pyspiel")
     except ImportError as error:
         raise InvalidInputError(
             "game: games of OpenSpiel need the package open_spiel (pip install open_spiel)"
