@@ -23,9 +23,7 @@ from ocngame.envs import World
 from ocngame.envs.cards import TreeWorld
 from ocngame.envs.turns import require_turns
 from ocngame.equilibria import exploitability
-from ocngame.errors import CheckpointError
-from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
-from ocngame.training.job import Job
+from ocngame.training.job import Job, read_run
 from ocngame.training.run_folder import RunFolder
 from ocngame.training.selfplay_config import SelfPlayConfig, selfplay_config_from_dict
 
@@ -72,12 +70,7 @@ class SelfPlayJob(Job[SelfPlayRow]):
             The job before its first iteration.
         """
         job = cls(config)
-
-        def fill(folder: RunFolder) -> None:
-            folder.metrics.touch()
-            write_checkpoint(folder.path, job._checkpoint(0))
-
-        job.folder = RunFolder.create(path, config.as_dict(), fill)
+        job.keep(path)
         return job
 
     @classmethod
@@ -91,7 +84,7 @@ class SelfPlayJob(Job[SelfPlayRow]):
             The job at that checkpoint.
         """
         folder = RunFolder(path)
-        config, content = _read(path)
+        config, content = read_run(path, selfplay_config_from_dict, _FORMAT)
         job = cls(config)
         job.folder = folder
         job.learner.load_state_dict(content["learner"])
@@ -206,7 +199,7 @@ def load_selfplay_decider(path: Path) -> PolicyDecider:
     Returns:
         The decider, named by the folder.
     """
-    config, content = _read(path)
+    config, content = read_run(path, selfplay_config_from_dict, _FORMAT)
     world = make_turn_world(config.world, 1)
     learner = _learner(world, config)
     learner.load_state_dict(content["learner"])
@@ -222,11 +215,3 @@ def _learner(world: World, config: SelfPlayConfig) -> SelfPlayLearner:
     actions = int(group.action_space.n) if isinstance(group.action_space, Discrete) else 0
     sizes = (group.observation_size, world.state_size, actions)
     return SelfPlayLearner(*sizes, config.learner, config.seed)
-
-
-def _read(path: Path) -> tuple[SelfPlayConfig, dict[str, Any]]:
-    config = selfplay_config_from_dict(RunFolder(path).read_config())
-    content = read_checkpoint(path)
-    if content.get("format") != _FORMAT or content.get("config") != config.as_dict():
-        raise CheckpointError(f"{path}: config.json and the checkpoint differ")
-    return config, content

@@ -24,9 +24,7 @@ from ocngame.agents.training.pictures import draw_returns
 from ocngame.agents.training.rows import MarlRow, read_marl_rows
 from ocngame.agents.training.worlds import WorldMaker, make_world
 from ocngame.envs import World
-from ocngame.errors import CheckpointError
-from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
-from ocngame.training.job import Job
+from ocngame.training.job import Job, read_run
 from ocngame.training.marl_config import MarlConfig, marl_config_from_dict
 from ocngame.training.run_folder import RunFolder
 
@@ -80,12 +78,7 @@ class MarlJob(Job[MarlRow]):
             The job before its first step.
         """
         job = cls(config, make)
-
-        def fill(folder: RunFolder) -> None:
-            folder.metrics.touch()
-            write_checkpoint(folder.path, job._checkpoint(0))
-
-        job.folder = RunFolder.create(path, config.as_dict(), fill)
+        job.keep(path)
         return job
 
     @classmethod
@@ -102,13 +95,9 @@ class MarlJob(Job[MarlRow]):
         Raises:
             CheckpointError: if no checkpoint can be read or it does not belong to the settings.
         """
-        folder = RunFolder(path)
-        config = marl_config_from_dict(folder.read_config())
-        content = read_checkpoint(path)
-        if content.get("format") != _FORMAT or content.get("config") != config.as_dict():
-            raise CheckpointError(f"{path}: config.json and the checkpoint differ")
+        config, content = read_run(path, marl_config_from_dict, _FORMAT)
         job = cls(config, make)
-        job.folder = folder
+        job.folder = RunFolder(path)
         for name, learner in job.learners.items():
             learner.load_state_dict(content["learners"][name])
         job.collector.load_state_dict(content["collector"])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ocngame._checks import one_of
 from ocngame.equilibria import PlayerReport, examine_players
-from ocngame.errors import CheckpointError, InvalidInputError
+from ocngame.errors import InvalidInputError
 from ocngame.games.differentiable import READY_PLAYERS
 from ocngame.training.adversarial_config import (
     ROBUST_DATA,
@@ -25,8 +25,7 @@ from ocngame.training.adversarial_pictures import (
     draw_samples,
     draw_trajectories,
 )
-from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
-from ocngame.training.job import Job
+from ocngame.training.job import Job, read_run
 from ocngame.training.player_rows import PlayerRow, read_player_rows
 from ocngame.training.rivals import Rival, make_rivals
 from ocngame.training.run_folder import RunFolder
@@ -80,12 +79,7 @@ class AdversarialJob(Job[PlayerRow]):
             The job before its first step.
         """
         job = cls(config)
-
-        def fill(folder: RunFolder) -> None:
-            folder.metrics.touch()
-            write_checkpoint(folder.path, job._checkpoint(0))
-
-        job.folder = RunFolder.create(path, config.as_dict(), fill)
+        job.keep(path)
         return job
 
     @classmethod
@@ -101,13 +95,9 @@ class AdversarialJob(Job[PlayerRow]):
         Raises:
             CheckpointError: if no checkpoint can be read or it does not belong to the settings.
         """
-        folder = RunFolder(path)
-        config = adversarial_config_from_dict(folder.read_config())
-        content = read_checkpoint(path)
-        if content.get("format") != _FORMAT or content.get("config") != config.as_dict():
-            raise CheckpointError(f"{path}: config.json and the checkpoint differ")
+        config, content = read_run(path, adversarial_config_from_dict, _FORMAT)
         job = cls(config)
-        job.folder = folder
+        job.folder = RunFolder(path)
         for rival in job.rivals:
             rival.load_state_dict(content["rivals"][rival.name])
         job.step, job.reached = content["step"], dict(content["reached"])

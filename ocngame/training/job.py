@@ -1,18 +1,18 @@
 """What every run does between its steps: write measured rows and, now and then, a checkpoint."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import torch
 
-from ocngame.training.checkpoint import write_checkpoint
+from ocngame.errors import CheckpointError
+from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
 from ocngame.training.metrics import MetricsLog
+from ocngame.training.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    from ocngame.training.run_folder import RunFolder
-
-__all__ = ["Job"]
+__all__ = ["Job", "read_run"]
 
 Row = TypeVar("Row")
 
@@ -38,6 +38,20 @@ class Job(ABC, Generic[Row]):
         self.reached: dict[str, int] = {}
         self.folder: RunFolder | None = None
         self._metrics_size = 0
+
+    def keep(self, path: Path) -> None:
+        """Keep the run, which stands before its first step, in a new folder.
+
+        Args:
+            path: The folder.
+        """
+
+        def fill(folder: RunFolder) -> None:
+            folder.metrics.touch()
+            write_checkpoint(folder.path, self._checkpoint(0))
+            self._fill(folder)
+
+        self.folder = RunFolder.create(path, self.config.as_dict(), fill)
 
     @property
     @abstractmethod
@@ -76,3 +90,30 @@ class Job(ABC, Generic[Row]):
     @abstractmethod
     def _checkpoint(self, metrics_size: int) -> dict[str, Any]:
         """Give what a later run needs to go on from here."""
+
+    def _fill(self, folder: RunFolder) -> None:
+        """Put more than the checkpoint into a new folder."""
+        return
+
+
+def read_run(
+    path: Path, config_from_dict: Callable[[dict[str, Any]], Any], number: int
+) -> tuple[Any, dict[str, Any]]:
+    """Read settings and the last whole checkpoint of a run.
+
+    Args:
+        path: The run folder.
+        config_from_dict: Reads the settings.
+        number: Format of the checkpoint.
+
+    Returns:
+        The settings and the checkpoint.
+
+    Raises:
+        CheckpointError: if no checkpoint can be read or it does not belong to the settings.
+    """
+    config = config_from_dict(RunFolder(path).read_config())
+    content = read_checkpoint(path)
+    if content.get("format") != number or content.get("config") != config.as_dict():
+        raise CheckpointError(f"{path}: config.json and the checkpoint differ")
+    return config, content

@@ -20,9 +20,8 @@ from ocngame.training.adversarial_config import (
     AdversarialConfig,
     adversarial_config_from_dict,
 )
-from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
 from ocngame.training.datasets import load_data
-from ocngame.training.job import Job
+from ocngame.training.job import Job, read_run
 from ocngame.training.networks import build_network
 from ocngame.training.robust_pictures import draw_robust_curves, draw_robustness
 from ocngame.training.robust_rivals import make_robust_rivals
@@ -130,12 +129,7 @@ class RobustJob(Job[RobustRow]):
             The job before its first step.
         """
         job = cls(config)
-
-        def fill(folder: RunFolder) -> None:
-            folder.metrics.touch()
-            write_checkpoint(folder.path, job._checkpoint(0))
-
-        job.folder = RunFolder.create(path, config.as_dict(), fill)
+        job.keep(path)
         return job
 
     @classmethod
@@ -152,15 +146,11 @@ class RobustJob(Job[RobustRow]):
             CheckpointError: if no checkpoint can be read or it does not belong to the settings or
                 the data.
         """
-        folder = RunFolder(path)
-        config = adversarial_config_from_dict(folder.read_config())
-        content = read_checkpoint(path)
-        if content.get("format") != _FORMAT or content.get("config") != config.as_dict():
-            raise CheckpointError(f"{path}: config.json and the checkpoint differ")
+        config, content = read_run(path, adversarial_config_from_dict, _FORMAT)
         job = cls(config)
         if content["data"] != job.data.fingerprint:
             raise CheckpointError(f"{path}: the data are not those that the run began with")
-        job.folder = folder
+        job.folder = RunFolder(path)
         for rival in job.rivals:
             rival.load_state_dict(content["rivals"][rival.name])
         job.step = content["step"]

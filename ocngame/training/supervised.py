@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ocngame.errors import CheckpointError, InvalidInputError
 from ocngame.games import GameGraph
-from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
+from ocngame.training.checkpoint import read_checkpoint
 from ocngame.training.config import SupervisedConfig, config_from_dict
 from ocngame.training.contenders import make_contenders
 from ocngame.training.curves import draw_curves
@@ -100,13 +100,7 @@ class SupervisedJob(Job[MetricsRow]):
             InvalidInputError: if something is not what is expected; no folder is left then.
         """
         job = cls(config)
-
-        def fill(folder: RunFolder) -> None:
-            folder.metrics.touch()
-            write_checkpoint(folder.path, job._checkpoint(0))
-            folder.draw(folder.game, job.game.draw)
-
-        job.folder = RunFolder.create(path, config.as_dict(), fill)
+        job.keep(path)
         return job
 
     @classmethod
@@ -194,6 +188,9 @@ class SupervisedJob(Job[MetricsRow]):
             "metrics_size": metrics_size,
             "contenders": {c.name: c.state_dict() for c in self.contenders},
         }
+
+    def _fill(self, folder: RunFolder) -> None:
+        folder.draw(folder.game, self.game.draw)
 
     def _restore(self, content: dict[str, Any]) -> None:
         where = f"{self.folder.path if self.folder else 'checkpoint'}"

@@ -10,8 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ocngame.errors import CheckpointError
-from ocngame.training.checkpoint import read_checkpoint, write_checkpoint
-from ocngame.training.job import Job
+from ocngame.training.job import Job, read_run
 from ocngame.training.ode.config import ODEConfig, ode_config_from_dict
 from ocngame.training.ode.contenders import ODEContender, make_ode_contenders
 from ocngame.training.ode.curves import draw_ode_curves
@@ -65,12 +64,7 @@ class ODEJob(Job[ODERow]):
             The job before its first step.
         """
         job = cls(config)
-
-        def fill(folder: RunFolder) -> None:
-            folder.metrics.touch()
-            write_checkpoint(folder.path, job._checkpoint(0))
-
-        job.folder = RunFolder.create(path, config.as_dict(), fill)
+        job.keep(path)
         return job
 
     @classmethod
@@ -87,17 +81,13 @@ class ODEJob(Job[ODERow]):
             CheckpointError: if no checkpoint can be read or it does not belong to the settings or
                 the data.
         """
-        folder = RunFolder(path)
-        config = ode_config_from_dict(folder.read_config())
-        content = read_checkpoint(path)
-        if content.get("format") != _FORMAT or content.get("config") != config.as_dict():
-            raise CheckpointError(f"{path}: config.json and the checkpoint differ")
+        config, content = read_run(path, ode_config_from_dict, _FORMAT)
         job = cls(config)
         if content["data"] != job.problem.samples.fingerprint:
             raise CheckpointError(
                 f"{path}: the data {config.problem} have changed since the run started"
             )
-        job.folder = folder
+        job.folder = RunFolder(path)
         for contender in job.contenders:
             contender.load_state_dict(content["contenders"][contender.name])
         job.step, job.reached = content["step"], dict(content["reached"])
