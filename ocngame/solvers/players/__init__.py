@@ -8,7 +8,9 @@ from ocngame.solvers.players.info import PlayerStepInfo
 from ocngame.solvers.players.krylov_stage import KrylovSolve
 from ocngame.solvers.players.look_ahead import look_ahead
 from ocngame.solvers.players.matrix_stage import DenseSolve
+from ocngame.solvers.players.network_own import GramOwn, NetworkOwn
 from ocngame.solvers.players.optimizer import PlayerOpt
+from ocngame.solvers.players.output_columns import GradientColumns, HessianColumns, OutputColumns
 from ocngame.solvers.players.robust import RobustConfig, RobustInfo, RobustOpt
 from ocngame.solvers.players.steps import JudgedStep, PlainStep
 from ocngame.solvers.players.sweep import SweepConfig, SweepOpt
@@ -17,11 +19,16 @@ __all__ = [
     "DenseSolve",
     "DiagonalOwn",
     "FullOwn",
+    "GradientColumns",
+    "GramOwn",
+    "HessianColumns",
     "IdentityOwn",
     "InputAdversary",
     "IterateAverage",
     "JudgedStep",
     "KrylovSolve",
+    "NetworkOwn",
+    "OutputColumns",
     "OwnCurvature",
     "PlainStep",
     "PlayerOpt",

@@ -53,6 +53,11 @@ class PlayerOptConfig:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise InvalidInputError(f"{name}: expected a {kind.__name__}, got {value!r}")
+        if self.curvature.needs_damping and self.step.initial == 0:
+            raise InvalidInputError(
+                f"step: expected a damping above 0 with {type(self.curvature).__name__}, whose "
+                "blocks are singular without, got 0"
+            )
         if self.solve is not None and not isinstance(self.solve, StageSolve):
             raise InvalidInputError(f"solve: expected a StageSolve or None, got {self.solve!r}")
         if (self.leader is not None) != (self.information is InformationStructure.STACKELBERG):

@@ -12,6 +12,7 @@ from ocngame._checks import positive
 from ocngame.errors import CheckpointError, ConvergenceError, NonFiniteError
 from ocngame.games import GamePoint, InformationStructure, PlayerGame, own_gradients
 from ocngame.solvers.players.config import PlayerOptConfig
+from ocngame.solvers.players.curvature import OwnReading
 from ocngame.solvers.players.info import PlayerStepInfo
 from ocngame.solvers.players.stage import Move, OwnBlocks, Stage
 from ocngame.solvers.players.steps import JudgedStep
@@ -59,11 +60,11 @@ class PlayerOpt:
         positive("lr", lr)
         self.game, self.lr = game, lr
         self.config = config if config is not None else PlayerOptConfig()
-        like = game.control
-        self._rule = self.config.rule(game, like)
+        self._rule = self.config.rule(game, game.control)
         self._solve = self.config.solve_for(game)
         self._damping = self.config.step.initial
-        self._curvature = self.config.curvature.init(game.control_size, like)
+        self._networks = self.config.curvature.networks(game)
+        self._curvature = self.config.curvature.init(game, self._networks)
         self._last: Tensor | None = None
 
     @property
@@ -129,8 +130,16 @@ class PlayerOpt:
         if not bool(torch.isfinite(point.costs).all() & torch.isfinite(point.gradients).all()):
             raise NonFiniteError("costs or gradients are not finite")
         rule = self.config.curvature
-        curvature = rule.update(self._curvature, point.own_gradient)
-        own = OwnBlocks(rule.diagonal(curvature, point.own_gradient), rule.lanczos)
+        together = self._rule.information is InformationStructure.COOPERATIVE
+        reading = OwnReading(
+            point=point,
+            batch=batch,
+            networks=self._networks,
+            damping=self._damping,
+            weights=self._weights if together else None,
+        )
+        curvature = rule.update(self._curvature, reading)
+        own = OwnBlocks(rule.blocks(curvature, reading), rule.lanczos)
         stage = self._solve.stage(point, self._rule, own)
         step = self.config.step
         if isinstance(step, JudgedStep):
