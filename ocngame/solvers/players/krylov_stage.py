@@ -149,7 +149,10 @@ class KrylovStage(Stage):
             return [KrylovResult(-joined.solve(self.slope, damping), 0.0, 0, converged=True)]
 
         def operator(y: Tensor) -> Tensor:
-            return joined.left(self._rows(joined.right(y, damping), damping), damping)
+            v = joined.right(y, damping)
+            if self._rule.leader is None:
+                return y + joined.left(self._point.mixed_product(v), damping)
+            return joined.left(self._rows(v, damping), damping)
 
         inner = None if start is None else joined.right_inverse(start, damping)
         found = self._gmres(operator, joined.left(self.slope, damping), inner)
