@@ -59,7 +59,7 @@ class Attack:
             raise InvalidInputError(f"library: expected ours or torchattacks, got {self.library!r}")
         if self.library == "torchattacks" and not has_torchattacks():
             raise InvalidInputError(
-                "library: torchattacks cannot be imported; pip install torchattacks brings it"
+                "library: torchattacks cannot be imported; pip install 'ocngame[bench]' brings it"
             )
 
     @property
