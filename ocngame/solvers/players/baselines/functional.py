@@ -10,7 +10,7 @@ With `xi_i` player i's own gradient, every player moves by its own rule at once,
 Any object with these two functions will do; TorchOpt itself is not imported.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -43,7 +43,7 @@ class FunctionalPlayers(FirstOrder):
         rules: One per player.
     """
 
-    def __init__(self, game: PlayerGame, rules: Any | Sequence[Any], *, lr: float = 1.0):
+    def __init__(self, game: PlayerGame, rules: Any, *, lr: float = 1.0):
         """Take a game and its players' rules.
 
         Args:
@@ -56,7 +56,7 @@ class FunctionalPlayers(FirstOrder):
                 optimizer.
         """
         super().__init__(game, lr=lr)
-        listed = list(rules) if isinstance(rules, list) else [rules] * game.player_count
+        listed: list[Any] = list(rules) if isinstance(rules, list) else [rules] * game.player_count
         if len(listed) != game.player_count:
             raise InvalidInputError(
                 f"rules: expected one, or {game.player_count} in a list, got {len(listed)}"
