@@ -85,6 +85,7 @@ class PlayerOptConfig:
         return cls(
             information=InformationStructure.OPEN_LOOP,
             curvature=IdentityOwn(step=step),
+            solve=KrylovSolve(),
             step=PlainStep(),
         )
 

@@ -60,10 +60,12 @@ class OwnCurvature(ABC):
     Attributes:
         lanczos: Products per player that look for negative eigenvalues of its Hessian.
         needs_damping: Whether the blocks are singular without damping.
+        hessians: Whether the Hessians stand for themselves.
     """
 
     lanczos: int = 0
     needs_damping: ClassVar[bool] = False
+    hessians: ClassVar[bool] = False
 
     def networks(self, game: PlayerGame) -> dict[int, PlayerNetwork]:
         """Give the networks whose calls the rule reads, by the number of their player."""
@@ -157,6 +159,8 @@ class FullOwn(OwnCurvature):
     Attributes:
         lanczos: Products that look for negative eigenvalues in a matrix-free solve, per player.
     """
+
+    hessians: ClassVar[bool] = True
 
     lanczos: int = 8
 

@@ -14,6 +14,7 @@ from ocngame.games import GamePoint, InformationStructure, PlayerGame, own_gradi
 from ocngame.solvers.players.config import PlayerOptConfig
 from ocngame.solvers.players.curvature import OwnReading
 from ocngame.solvers.players.info import PlayerStepInfo
+from ocngame.solvers.players.krylov_stage import KrylovSolve
 from ocngame.solvers.players.stage import Move, OwnBlocks, Stage
 from ocngame.solvers.players.steps import JudgedStep
 
@@ -84,7 +85,7 @@ class PlayerOpt:
         """
         game = self.game
         before = game.control
-        point = GamePoint(game, game.split(before), batch)
+        point = GamePoint(game, game.split(before), batch, own_only=self._plain)
         try:
             info, curvature = self._step(point, before, batch)
         except NonFiniteError as error:
@@ -127,7 +128,8 @@ class PlayerOpt:
     def _step(
         self, point: GamePoint, before: Tensor, batch: tuple[Any, ...]
     ) -> tuple[PlayerStepInfo, dict[str, Tensor]]:
-        if not bool(torch.isfinite(point.costs).all() & torch.isfinite(point.gradients).all()):
+        gradients = point.own_gradient if self._plain else point.gradients
+        if not bool(torch.isfinite(point.costs).all() & torch.isfinite(gradients).all()):
             raise NonFiniteError("costs or gradients are not finite")
         rule = self.config.curvature
         together = self._rule.information is InformationStructure.COOPERATIVE
@@ -264,6 +266,14 @@ class PlayerOpt:
             point = GamePoint(self.game, values, batch)
             return self._solve.stage(point, self._rule, OwnBlocks()).slope
         return own_gradients(self.game, values, batch)[1]
+
+    @property
+    def _plain(self) -> bool:
+        """Whether a step asks for own gradients alone."""
+        alone = self._rule.information is InformationStructure.OWN_BLOCK
+        judged = isinstance(self.config.step, JudgedStep)
+        by_products = isinstance(self._solve, KrylovSolve)
+        return alone and by_products and not judged and not self.config.curvature.hessians
 
     @property
     def _single(self) -> bool:
