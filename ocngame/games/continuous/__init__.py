@@ -9,14 +9,18 @@ from ocngame.games.continuous.fields import (
     append_time,
 )
 from ocngame.games.continuous.tableau import TABLEAUS, Tableau, tableau
+from ocngame.games.continuous.times import LearnedTimes, TimeBounds, TimeCost
 
 __all__ = [
     "TABLEAUS",
     "Augment",
+    "LearnedTimes",
     "NeuralODE",
     "SecondOrder",
     "Tableau",
+    "TimeBounds",
     "TimeConv2d",
+    "TimeCost",
     "TimeLinear",
     "append_time",
     "tableau",
