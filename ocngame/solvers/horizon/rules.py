@@ -33,7 +33,7 @@ class SecondOrderTimes:
 
     curvature: TimeCurvature = field(default_factory=GaussNewtonTimes)
     start: int = 10
-    every: int = 1
+    every: int = 2
     memory: float = 0.9
     radius: float = 0.1
 
