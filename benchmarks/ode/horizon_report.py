@@ -17,14 +17,15 @@ _TITLES = {
 }
 _COLOURS = {"fixed": "#888888", "first_order": "#ee7733", "second_order": "#0077bb"}
 
+_RATES = ", ".join(f"{rate:g}" for rate in RATES)
+
 HOW = f"""\
 Digits, steps of {STEP:g} of the fourth-order rule (four evaluations each), {STEPS} steps of OCNOpt
 as above. The time is fixed, or starts at 1 and is moved after the weights: by the second-order
-policy at its defaults, or by Adam's step, whose rate of {", ".join(f"{r:g}" for r in RATES)} has the
-least loss and cost on a seed of its own at the cost {COSTS[1]:g}. An evaluation of a pass costs what
-the table says in units of the loss; one step is the least. "in training" counts all evaluations of
-the run, those of the second-order policy's own passes included. Means, least and greatest of the
-seeds."""
+policy at its defaults, or by Adam's step, whose rate of {_RATES} has the least loss
+and cost on a seed of its own at the cost {COSTS[1]:g}. An evaluation of a pass costs what the table
+says in units of the loss; one step is the least. "in training" counts all evaluations of the run,
+those of the second-order policy's own passes included. Means, least and greatest of the seeds."""
 
 
 def horizon_lines(runs: Sequence[TimeRun]) -> list[str]:
