@@ -13,9 +13,9 @@ from ocngame.solvers.horizon import ExactTimes, FirstOrderTimes, SecondOrderTime
 
 LOSS = nn.CrossEntropyLoss()
 RULES = [
-    SecondOrderTimes(start=0),
-    SecondOrderTimes(start=0, curvature=ExactTimes()),
-    FirstOrderTimes(start=0),
+    SecondOrderTimes(start=0, every=1),
+    SecondOrderTimes(start=0, every=1, curvature=ExactTimes()),
+    FirstOrderTimes(start=0, lr=0.05),
 ]
 
 
@@ -51,7 +51,7 @@ def advance(model, opt, x, y):
 
 def test_times_answer_the_move_of_the_weights():
     model = network(times=(0.0, 0.5, 1.2), steps=2)
-    rule = SecondOrderTimes(start=0, memory=0.0, radius=100.0)
+    rule = SecondOrderTimes(start=0, every=1, memory=0.0, radius=100.0)
     control = TimeControl(model, rule=rule, bounds=TimeBounds(low=1e-3, high=1e3, gap=1e-6))
     x, y = batch()
     policy = control.policy(x, y)
@@ -104,7 +104,7 @@ def test_a_bound_is_reached_held_and_reported(rule):
     control = TimeControl(model, rule=rule, bounds=bounds, cost=TimeCost(per_evaluation=1.0))
     opt = torch.optim.SGD(model.parameters(), lr=0.01)
     counts = []
-    for k in range(60):
+    for k in range(20):
         x, y = batch(k)
         _, made = control.step(advance(model, opt, x, y), x, y)
         counts.append(made.evaluations)
@@ -119,10 +119,10 @@ def test_a_bound_is_reached_held_and_reported(rule):
 def test_neighbouring_times_keep_their_distance():
     model = network(times=(0.0, 0.5, 1.0), steps=1)
     bounds = TimeBounds(low=0.2, high=2.0, gap=0.1)
-    rule = SecondOrderTimes(start=0)
+    rule = SecondOrderTimes(start=0, every=1)
     control = TimeControl(model, rule=rule, bounds=bounds, cost=TimeCost(per_time=10.0))
     opt = torch.optim.SGD(model.parameters(), lr=0.0)
-    for k in range(25):
+    for k in range(20):
         x, y = batch(k)
         _, made = control.step(advance(model, opt, x, y), x, y)
     first, last = made.times
@@ -135,7 +135,7 @@ def test_neighbouring_times_keep_their_distance():
 
 def test_the_radius_bounds_a_move():
     model = network()
-    rule = SecondOrderTimes(start=0, radius=0.02)
+    rule = SecondOrderTimes(start=0, every=1, radius=0.02)
     control = TimeControl(model, rule=rule, cost=TimeCost(per_time=100.0))
     opt = torch.optim.SGD(model.parameters(), lr=0.0)
     x, y = batch()

@@ -36,7 +36,7 @@ def promises(kind, seed):
     model, x, y = task(seed)
     loss, price = nn.CrossEntropyLoss(), TimeCost(per_time=0.05)
     opt = og.OCNOpt(model, loss)
-    rule = SecondOrderTimes(curvature=kind, start=0, memory=0.0, radius=0.1)
+    rule = SecondOrderTimes(curvature=kind, start=0, every=1, memory=0.0, radius=0.1)
     control = TimeControl(model, loss, rule=rule, cost=price, bounds=TimeBounds(low=0.2, high=4.0))
     generator = torch.Generator().manual_seed(seed)
     found = []
