@@ -1,5 +1,6 @@
 """Continuous time: blocks that solve an ODE, every solver stage a stage of the game."""
 
+from ocngame.games.continuous.adjoint import Adjoint
 from ocngame.games.continuous.block import NeuralODE
 from ocngame.games.continuous.fields import (
     Augment,
@@ -8,10 +9,13 @@ from ocngame.games.continuous.fields import (
     TimeLinear,
     append_time,
 )
+from ocngame.games.continuous.steppers import Adaptive, solver_errors
 from ocngame.games.continuous.tableau import TABLEAUS, Tableau, tableau
 
 __all__ = [
     "TABLEAUS",
+    "Adaptive",
+    "Adjoint",
     "Augment",
     "NeuralODE",
     "SecondOrder",
@@ -19,5 +23,6 @@ __all__ = [
     "TimeConv2d",
     "TimeLinear",
     "append_time",
+    "solver_errors",
     "tableau",
 ]

@@ -5,7 +5,7 @@ a global name, by one Euler step that a tracer can follow. Afterwards everything
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["traced_solvers"]
+__all__ = ["replaced_names", "traced_solvers"]
 
 _NAMES = ("odeint", "odeint_adjoint")
 
@@ -30,20 +30,31 @@ def traced_solvers() -> Iterator[list[nn.Module]]:
     if package is None:
         yield fields
         return
-    known = {id(getattr(package, name)): getattr(package, name) for name in _NAMES}
     euler = partial(_euler, fields)
-    replaced: list[tuple[dict[str, Any], str, Callable[..., Any]]] = []
+    with replaced_names({id(getattr(package, name)): euler for name in _NAMES}):
+        yield fields
+
+
+@contextmanager
+def replaced_names(stand_ins: Mapping[int, Callable[..., Any]]) -> Iterator[None]:
+    """Let modules that have functions as global names have others for a while.
+
+    Args:
+        stand_ins: What to have instead, by the identity of a function.
+
+    Yields:
+        Nothing.
+    """
+    replaced: list[tuple[dict[str, Any], str, Any]] = []
     for name, module in list(sys.modules.items()):
         if name.startswith("torchdiffeq._impl"):
             continue
         space = getattr(module, "__dict__", None) or {}
-        for key, value in list(space.items()):
-            if id(value) in known:
-                replaced.append((space, key, value))
+        replaced += [(space, key, v) for key, v in list(space.items()) if id(v) in stand_ins]
     try:
-        for space, key, _ in replaced:
-            space[key] = euler
-        yield fields
+        for space, key, value in replaced:
+            space[key] = stand_ins[id(value)]
+        yield
     finally:
         for space, key, value in replaced:
             space[key] = value

@@ -12,10 +12,11 @@ time integrals up to a constant factor of the method.
 """
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ocngame.games.continuous.block import NeuralODE
@@ -34,7 +35,7 @@ class Evaluation:
 
     __slots__ = ("field", "time", "weight")
 
-    def __init__(self, field: nn.Module, time: float):
+    def __init__(self, field: Callable[..., Any], time: float):
         """Note where and when.
 
         Args:
@@ -58,7 +59,8 @@ class FieldWatch:
         Args:
             fields: Vector fields, and blocks that know the weights of their evaluations.
         """
-        self._blocks = [block for block in fields if isinstance(block, NeuralODE)]
+        blocks = [block for block in fields if isinstance(block, NeuralODE)]
+        self._blocks = [block for block in blocks if block.adjoint is None]
         own = [b.field for b in self._blocks if isinstance(b.field, nn.Module)]
         others = [part for part in fields if not isinstance(part, NeuralODE)]
         self._fields = list(dict.fromkeys([*own, *others]))
@@ -97,7 +99,7 @@ class FieldWatch:
         Args:
             reached: The evaluations that the result depends on.
         """
-        waiting: dict[nn.Module, list[Evaluation]] = {}
+        waiting: dict[Callable[..., Any], list[Evaluation]] = {}
         for evaluation in reached:
             if evaluation.weight is None:
                 waiting.setdefault(evaluation.field, []).append(evaluation)
@@ -110,7 +112,9 @@ class FieldWatch:
         t = args[0] if args else 0.0
         time = float(t.detach().mean()) if isinstance(t, Tensor) else float(t)
         self._open.append(Evaluation(field, time))
-        self._seen.append(self._open[-1])
+        # Where no graph is kept, nothing can come back to an evaluation.
+        if torch.is_grad_enabled():
+            self._seen.append(self._open[-1])
 
     def _end(self, _field: nn.Module, _args: object, _output: object) -> None:
         self._open.pop()
