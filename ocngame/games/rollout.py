@@ -111,11 +111,12 @@ class Rollout:
             [None if grad is None else grad / samples for grad in grads[split:]],
         )
 
-    def backpropagate(self, columns: Tensor) -> list[Columns]:
+    def backpropagate(self, columns: Tensor, every: int = 1) -> list[Columns]:
         """Backpropagate output columns to the controls, at fixed statistics of the batch.
 
         Args:
             columns: Shape (R, *output.shape); every column covers all samples.
+            every: Of how many samples one is kept.
 
         Returns:
             The columns of each control stage.
@@ -125,14 +126,12 @@ class Rollout:
         """
         batched = columns.shape[0] > 1 and not self.solved
         with self.gate.closed():
-            if self.solved and columns.shape[0] > 1:
+            if batched:
+                grads = self._backward(columns, self.places, True)
+            else:
                 rows = [self._backward(column, self.places) for column in columns]
                 grads = [_stacked(parts) for parts in zip(*rows, strict=True)]
-                return self._columns(grads)
-            grads = self._backward(columns if batched else columns[0], self.places, batched)
-        if not batched:
-            grads = [None if grad is None else grad.unsqueeze(0) for grad in grads]
-        return self._columns(grads)
+        return self._columns(grads, every)
 
     def _backward(
         self, seeds: Tensor, inputs: Sequence[GradientEdge | Tensor], batched: bool = False
@@ -146,7 +145,7 @@ class Rollout:
             allow_unused=True,
         )
 
-    def _columns(self, grads: Sequence[Tensor | None]) -> list[Columns]:
+    def _columns(self, grads: Sequence[Tensor | None], every: int = 1) -> list[Columns]:
         split, start = [], 0
         for uses in self.uses:
             split.append(grads[start : start + len(uses)])
@@ -162,8 +161,8 @@ class Rollout:
         return [
             columns_of(
                 control,
-                [*uses, *(use for use, _ in more)],
-                [*found, *(grad for _, grad in more)],
+                [use.thinned(every) for use in [*uses, *(use for use, _ in more)]],
+                [g if g is None else g[:, ::every] for g in [*found, *(g for _, g in more)]],
             )
             for control, uses, found, more in zip(
                 self.controls, self.uses, split, nodes, strict=True

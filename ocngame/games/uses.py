@@ -34,6 +34,10 @@ class StageUse:
     kept: Tensor
     evaluation: Evaluation | None = None
 
+    def thinned(self, every: int) -> "StageUse":
+        """Give the same use with one of `every` samples."""
+        return self if every == 1 else replace(self, kept=self.kept[::every])
+
 
 def stage_use(
     control: NetworkControl, x: Tensor, output: Tensor, evaluation: Evaluation | None

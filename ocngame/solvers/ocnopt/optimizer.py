@@ -40,6 +40,9 @@ __all__ = ["OCNOpt"]
 
 _log = logging.getLogger(__name__)
 
+_SPIKE = 1e8
+"""How many times the usual loss a batch may have; more would fill the averages for good."""
+
 
 class OCNOpt(torch.optim.Optimizer):
     """Optimal-control optimizer: a network is a dynamic game, a step is a Bellman recursion on it.
@@ -138,8 +141,9 @@ class OCNOpt(torch.optim.Optimizer):
             y: Target of the input.
 
         Returns:
-            What happened. A step with non-finite loss, gradient or move, or with an equation that
-            its solver cannot follow, leaves controls and solver state unchanged.
+            What happened. A step with a loss that is not finite or beyond all measure, with such a
+            gradient or move, or with an equation that its solver cannot follow, leaves controls
+            and solver state unchanged.
 
         Raises:
             InvalidInputError: if the target is missing, the closure has called `backward`, or there
@@ -167,6 +171,10 @@ class OCNOpt(torch.optim.Optimizer):
         state = self._state(controls)
         if not math.isfinite(loss):
             return self._refuse(batch.signs, loss, "loss: expected a finite number")
+        usual = float(state.memory["loss"]) if "loss" in state.memory else math.inf
+        if loss - usual > _SPIKE * max(1.0, abs(usual)):
+            what = f"loss: expected at most {_SPIKE:g} times {usual:g}, the usual, got {loss:g}"
+            return self._refuse(batch.signs, loss, what)
         rates = Rates(self.param_groups)
         rule, ratio = self.config.damping, math.nan
         own = float(batch.loss)
