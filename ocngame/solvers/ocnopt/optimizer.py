@@ -189,8 +189,13 @@ class OCNOpt(torch.optim.Optimizer):
             columns=batch.columns,
             samples=batch.samples,
         )
-        bound = None if self.hessian is None else self.hessian.lower_bound
-        limit = StepLimit(rates=rates.of_controls(controls), loss=loss, bound=bound)
+        hessian = self.hessian
+        limit = StepLimit(
+            rates=rates.of_controls(controls),
+            loss=loss,
+            bound=None if hessian is None else hessian.lower_bound,
+            most_promise=None if hessian is None else hessian.most_promise,
+        )
         try:
             with torch.no_grad():
                 new, proposal, directions = propose_move(

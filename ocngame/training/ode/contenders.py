@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ocngame.curvature import SketchedColumns
 from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
 from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.training.contenders import Contender, StepResult, TorchContender
@@ -14,11 +15,13 @@ from ocngame.training.ode.config import ODEConfig
 from ocngame.training.ode.problem import Problem
 from ocngame.training.ode.solver import evaluations_of
 
-__all__ = ["RHYTHM", "ODEContender", "make_ode_contenders"]
+__all__ = ["SETTINGS", "ODEContender", "make_ode_contenders"]
 
-RHYTHM = Rhythm(first=4, measure_every=4)
-"""A solve passes each layer many times, so that a few batches tell its curvature. On flows, a gap
-of six steps or more between measurements can let the steps grow without bound."""
+SETTINGS = OCNOptConfig(
+    rhythm=Rhythm(first=4, measure_every=20, ramp=0.5), columns=SketchedColumns(one_in=4)
+)
+"""A solve passes each layer many times, so that a few batches, and a part of their samples, tell
+its curvature."""
 
 
 class ODEContender:
@@ -87,7 +90,7 @@ class _OCNOptContender(Contender):
             lr=settings.lr,
             weight_decay=settings.weight_decay,
             hessian=problem.hessian,
-            config=OCNOptConfig(rhythm=RHYTHM),
+            config=SETTINGS,
             seed=config.seed,
         )
 
