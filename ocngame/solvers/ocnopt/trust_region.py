@@ -13,7 +13,8 @@ outputs in the metric of the loss, `w = n' b`, the first-order promise, and `roo
 The radius falls with the loss: at constant radius (as in natural-gradient methods with a bound on
 the divergence) steps are too long once the loss is small, because the Gauss-Newton metric of a
 classifier vanishes with its loss. Where no bound of the loss is known, the room is half the promise
-of the uncut step, or half of what it could be at most if that is known (`most_promise`). A learning rate below one scales the room, one above one does not raise it;
+of the uncut step, or half of what it could be at most if that is known (`most_promise`). A learning
+rate below one scales the room, one above one does not raise it;
 stages with a smaller rate than others have their lengths scaled by the ratio.
 
 The radius adapts by `s`: after a step along v that promised w, the gradient p of the next batch
