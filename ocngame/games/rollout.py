@@ -29,7 +29,7 @@ from ocngame.games.coverage import network_control
 from ocngame.games.network_control import NetworkControl
 from ocngame.games.stage import Stage
 from ocngame.games.twins import Twin, installed
-from ocngame.games.uses import StageUse, columns_of, settle_weights, stage_use
+from ocngame.games.uses import StageUse, columns_of, settle_weights, stage_use, without_rejected
 from ocngame.linalg import Columns
 
 __all__ = ["Derivatives", "NetworkControl", "Rollout", "record_rollout", "trained_controls"]
@@ -148,7 +148,7 @@ class Rollout:
     def _columns(self, grads: Sequence[Tensor | None], every: int = 1) -> list[Columns]:
         split, start = [], 0
         for uses in self.uses:
-            split.append(grads[start : start + len(uses)])
+            split.append(without_rejected(uses, grads[start : start + len(uses)]))
             start += len(uses)
         settle_weights(self.watch, self.uses, split)
         nodes: list[list[NodeUse]] = [[] for _ in self.controls]

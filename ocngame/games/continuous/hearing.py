@@ -18,8 +18,8 @@ from ocngame.errors import InvalidInputError
 from ocngame.games.continuous.adjoint import Adjoint, AdjointProblem
 from ocngame.games.continuous.adjoint_block import Solved
 from ocngame.games.continuous.block import NeuralODE
+from ocngame.games.continuous.replaced_names import replaced_names
 from ocngame.games.continuous.steppers import AdaptiveSteps
-from ocngame.games.continuous.traced_solvers import replaced_names
 
 __all__ = ["hearing"]
 

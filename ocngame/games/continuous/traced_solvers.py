@@ -1,11 +1,12 @@
-"""Solvers of torchdiffeq inside a network that is traced: one evaluation stands for all of them.
+"""Foreign solvers inside a network that is traced: one evaluation stands for all of them.
 
-While a network is traced, `odeint` and `odeint_adjoint` are replaced, wherever a module has them as
-a global name, by one Euler step that a tracer can follow. Afterwards everything is as it was.
+While a network is traced, `odeint` and `odeint_adjoint` of torchdiffeq are replaced, wherever a
+module has them as a global name, by one Euler step that a tracer can follow; so are torchode's
+solvers. Afterwards everything is as it was.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["replaced_names", "traced_solvers"]
+from ocngame.games.continuous.replaced_names import replaced_names
+from ocngame.games.continuous.traced_torchode import traced_torchode
+
+__all__ = ["traced_solvers"]
 
 _NAMES = ("odeint", "odeint_adjoint")
 
@@ -27,37 +31,10 @@ def traced_solvers() -> Iterator[list[nn.Module]]:
     """
     fields: list[nn.Module] = []
     package = sys.modules.get("torchdiffeq")
-    if package is None:
-        yield fields
-        return
     euler = partial(_euler, fields)
-    with replaced_names({id(getattr(package, name)): euler for name in _NAMES}):
+    names = {} if package is None else {id(getattr(package, n)): euler for n in _NAMES}
+    with replaced_names(names), traced_torchode(fields):
         yield fields
-
-
-@contextmanager
-def replaced_names(stand_ins: Mapping[int, Callable[..., Any]]) -> Iterator[None]:
-    """Let modules that have functions as global names have others for a while.
-
-    Args:
-        stand_ins: What to have instead, by the identity of a function.
-
-    Yields:
-        Nothing.
-    """
-    replaced: list[tuple[dict[str, Any], str, Any]] = []
-    for name, module in list(sys.modules.items()):
-        if name.startswith("torchdiffeq._impl"):
-            continue
-        space = getattr(module, "__dict__", None) or {}
-        replaced += [(space, key, v) for key, v in list(space.items()) if id(v) in stand_ins]
-    try:
-        for space, key, value in replaced:
-            space[key] = stand_ins[id(value)]
-        yield
-    finally:
-        for space, key, value in replaced:
-            space[key] = value
 
 
 def _euler(

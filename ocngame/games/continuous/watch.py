@@ -31,18 +31,21 @@ class Evaluation:
         field: The field.
         time: t_e.
         weight: w_e, None as long as it is not known.
+        parted: Whether every sample has a time of its own (t_e is their mean), so that a sample may
+            reject what others accept.
     """
 
-    __slots__ = ("field", "time", "weight")
+    __slots__ = ("field", "parted", "time", "weight")
 
-    def __init__(self, field: Callable[..., Any], time: float):
+    def __init__(self, field: Callable[..., Any], time: float, *, parted: bool = False):
         """Note where and when.
 
         Args:
             field: The field.
             time: t_e.
+            parted: Whether every sample has a time of its own.
         """
-        self.field, self.time = field, time
+        self.field, self.time, self.parted = field, time, parted
         self.weight: float | None = None
 
 
@@ -111,7 +114,8 @@ class FieldWatch:
     def _begin(self, field: nn.Module, args: tuple[Any, ...]) -> None:
         t = args[0] if args else 0.0
         time = float(t.detach().mean()) if isinstance(t, Tensor) else float(t)
-        self._open.append(Evaluation(field, time))
+        parted = isinstance(t, Tensor) and t.ndim > 0
+        self._open.append(Evaluation(field, time, parted=parted))
         # Where no graph is kept, nothing can come back to an evaluation.
         if torch.is_grad_enabled():
             self._seen.append(self._open[-1])
