@@ -1,8 +1,8 @@
 """What every team would win by its best response to the others, exactly, where that is possible.
 
 Possible are game trees (`ocngame.equilibria.gains_of_deviation`), boards of few fields and repeated
-matrix games. Half of the sum of both gains is the exploitability: in a zero-sum game it is 0 exactly
-at equilibria, and in any other game it is so too.
+matrix games. Half of the sum of both gains is the exploitability; it is 0 exactly at equilibria,
+also where the game is not zero-sum.
 """
 
 from collections.abc import Callable, Sequence

@@ -27,6 +27,17 @@ class PolicyDecider(Decider):
         self.groups = tuple(group.name for group in groups)
         self._policy = policy
 
+    def seated(self, groups: Sequence[Group]) -> "PolicyDecider":
+        """Let the same network play some groups only.
+
+        Args:
+            groups: Groups with discrete actions.
+
+        Returns:
+            The decider.
+        """
+        return PolicyDecider(self.name, self._policy, groups)
+
     @torch.no_grad()
     def act(
         self,

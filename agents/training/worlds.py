@@ -67,8 +67,8 @@ def make_world(name: str, copies: int, device: str) -> World:
         The world.
     """
     if not set(".:/").isdisjoint(name):
-        small = {} if name.startswith("batched/") else {"image_side": IMAGE_SIDE}
-        return make(name, batch_size=copies, seed=0, device=device, **small)
+        side = None if name.startswith("batched/") else IMAGE_SIDE
+        return make(name, batch_size=copies, seed=0, device=device, image_side=side)
     one_of("world", name, own_names())
     if name in _MAKERS:
         return _MAKERS[name](copies, device)

@@ -87,9 +87,7 @@ class AdaptedWorld(World):
             raise ApiError(
                 f"{name}: expected a ParallelEnv or an AECEnv, got {type(probe).__name__}"
             )
-        layout = layout_of(
-            probe, title=name, teams=teams, state=state, image_side=image_side
-        )
+        layout = layout_of(probe, title=name, teams=teams, state=state, image_side=image_side)
         probe.close()
         self.name, self.batch_size = name, batch_size
         self.groups, self.state_size = layout.groups, layout.state_size

@@ -25,9 +25,7 @@ __all__ = ["action_decoder", "canonical_action_space", "observation_writer"]
 Writer = Callable[[Any, np.ndarray], None]
 
 
-def observation_writer(
-    space: spaces.Space, image_side: int | None = None
-) -> tuple[int, Writer]:
+def observation_writer(space: spaces.Space, image_side: int | None = None) -> tuple[int, Writer]:
     """Give the size of a flattened observation and what writes one into a row.
 
     Args:

@@ -53,9 +53,7 @@ def slow_values(world, choose, stones=None, ply=0):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_small_board_is_that_of_all_its_games(seed: int):
-    world = LineWorld(
-        "small", ("a", "b"), height=2, width=3, length=2, gravity=False, batch_size=1
-    )
+    world = LineWorld("small", ("a", "b"), height=2, width=3, length=2, gravity=False, batch_size=1)
     choose = [linear(12, 6, seed), linear(12, 6, seed + 10)]
     v, first, second = slow_values(world, choose)
     wanted = [first - v, v - second]
