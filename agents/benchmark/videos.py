@@ -73,7 +73,11 @@ def draw_video(
         return views[-1]
 
     # The world is seen as any other PettingZoo environment; its last copy is the one that plays.
-    world = make(view, batch_size=1, seed=seed)
+    groups = batched_world(name, batch_size=1, seed=seed).groups
+    of_team: dict[str, list[str]] = {}
+    for group in groups:
+        of_team.setdefault(group.team, []).extend(group.agents)
+    world = make(view, batch_size=1, seed=seed, teams=of_team)
     world.name = name
     teams = dict.fromkeys(group.team for group in world.groups)
     frames = record_episodes(
