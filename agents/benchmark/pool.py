@@ -120,7 +120,7 @@ class _Pool:
                 notify("", 0, 0)
 
     def _hear(self, index: int, titles: dict[str, str], notify: Notify) -> list[Failure]:
-        """Take what a worker has to say; replace it if it has ended in the middle of a task."""
+        """Take what a worker has to say, or note that it has ended in the middle of a task."""
         worker, failures = self._workers[index], []
         task = worker.task
         if task is None:
@@ -137,15 +137,17 @@ class _Pool:
                     failures.append((task, *content))
         if worker.task is not None and not worker.process.is_alive():
             failures.append((task, "WorkerError", _ended(worker.process.exitcode)))
-            self._workers[index] = self._start()
+            worker.task = None
         return failures
 
     def _give(self, index: int, task: Task) -> None:
+        content = cloudpickle.dumps(task)
         try:
-            self._workers[index].pipe.send_bytes(cloudpickle.dumps(task))
+            self._workers[index].pipe.send_bytes(content)
         except OSError:
+            self._workers[index].pipe.close()
             self._workers[index] = self._start()
-            self._workers[index].pipe.send_bytes(cloudpickle.dumps(task))
+            self._workers[index].pipe.send_bytes(content)
         self._workers[index].task = task
 
     def _start(self) -> _Worker:
