@@ -30,7 +30,7 @@ _SEED = 0
 
 
 def performance_profile(
-    strata: Sequence[Sequence[float]],
+    strata: Sequence[Sequence[float] | Array],
     taus: Array,
     *,
     seed: int,
