@@ -18,6 +18,7 @@ def test_the_page_shows_the_example():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_example_writes_all_files(tmp_path):
     suite = load_suite(str(EXAMPLE))
     content = run_benchmark(suite, tmp_path)
@@ -35,7 +36,7 @@ def test_the_example_writes_all_files(tmp_path):
         "runs",
         "videos",
     }
-    contenders = {"ippo adam", "ippo ocnopt", "coupled", "random"}
+    contenders = {"ippo ocnopt", "coupled", "random"}
     kept = json.loads((tmp_path / "results.json").read_text())
     rows = {(r["world"], r["team"], r["label"]) for r in kept["rows"]}
     push, pennies = ("adversary", "agent"), ("player_0", "player_1")
@@ -59,6 +60,6 @@ def test_the_example_writes_all_files(tmp_path):
     for title in ("## Exploitability", "## Cross-play: simple_push", "## Videos"):
         assert title in report
     videos = sorted((tmp_path / "videos").iterdir())
-    assert len(videos) == 5
+    assert len(videos) == 4
     with Image.open(videos[0]) as video:
-        assert video.n_frames == 51 - 1
+        assert 40 < video.n_frames <= 51
