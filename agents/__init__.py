@@ -1,6 +1,6 @@
 """Deciders: what acts in an environment."""
 
-from ocngame.agents.decider import Decider, by_group
+from ocngame.agents.decider import Decider, Mixed, by_group
 from ocngame.agents.evaluation import EpisodeReturns, evaluate
 from ocngame.agents.greedy import GreedyDecider
 from ocngame.agents.particle_game import PlannerOptions
@@ -11,6 +11,7 @@ __all__ = [
     "Decider",
     "EpisodeReturns",
     "GreedyDecider",
+    "Mixed",
     "NashPlanner",
     "PlannerOptions",
     "RandomDecider",
