@@ -10,6 +10,7 @@ from ocngame.agents.networks import (
     Critic,
     FeedForward,
     Gated,
+    Head,
     Policy,
     RunningMoments,
     make_head,
@@ -17,6 +18,7 @@ from ocngame.agents.networks import (
 from ocngame.agents.policy_gradient.descent import AdamDescent, Descent
 from ocngame.agents.policy_gradient.learner import GroupLearner
 from ocngame.agents.policy_gradient.ocnopt_descent import critic_descent, policy_descent
+from ocngame.agents.policy_gradient.passes import Pass, SequencePass, StepPass
 from ocngame.agents.policy_gradient.samples import Layout
 from ocngame.envs import Group, World
 from ocngame.training.marl_config import MarlConfig
@@ -80,16 +82,19 @@ def make_learners(world: World, config: MarlConfig) -> Mapping[str, GroupLearner
     learners = {}
     network = config.network
     sequences = network.memory == "gated"
+    run = SequencePass if sequences else StepPass
     layout = Layout(rows=network.sharing == "shared" and not sequences, sequences=sequences)
     for group in world.groups:
         policy = make_policy(group, config, generator)
         critic = make_critic(group, world.state_size, config, generator)
         own = config.adam if config.optimizer == "adam" else config.ocnopt
+        passes = run(policy), run(critic)
         learners[group.name] = GroupLearner(
             group,
             policy,
             critic,
-            _descents(policy, critic, config),
+            passes,
+            _descents(passes, policy.head, config),
             config.surrogate,
             layout=layout,
             epochs=own.epochs,
@@ -99,10 +104,11 @@ def make_learners(world: World, config: MarlConfig) -> Mapping[str, GroupLearner
     return learners
 
 
-def _descents(policy: Policy, critic: Critic, config: MarlConfig) -> tuple[Descent, Descent]:
+def _descents(passes: tuple[Pass, Pass], head: Head, config: MarlConfig) -> tuple[Descent, Descent]:
+    policy, critic = passes
     if config.optimizer == "ocnopt":
         return (
-            policy_descent(policy, config.ocnopt, config.seed),
+            policy_descent(policy, head, config.ocnopt, config.seed),
             critic_descent(critic, config.ocnopt, config.seed),
         )
     adam = config.adam

@@ -11,6 +11,12 @@ drives the regularisation's bias out, as the outer iteration of regularised Nash
 (Perolat et al., 2206.15378, section on R-NaD; Perolat et al., 2002.08456). Here rho's weights move
 by `rho += tau (pi - rho)` after every iteration.
 
+A single iterate moves about with the noise of its batch and of the critic. The policy that is
+learnt is one network whose weights are an average of the iterates', `bar += beta_k (pi_k - bar)`
+with `beta_k = (1 + eta) / (k + eta)` (Shamir & Zhang, 1212.1824, section 4): of about the last
+`1 / (1 + eta)` of the iterations so far. It is not the average of strategies over a whole run that
+fictitious play and counterfactual regret minimisation need.
+
 The policy is a network of what the player sees. The objective is taken over all actions at the
 decisions that were played, not over sampled ones alone, with q from a critic Q(s, a) of the state
 of the whole world: information that players lack is averaged out by the states that come with an
@@ -65,7 +71,8 @@ class SelfPlayLearner:
 
     Attributes:
         config: Settings.
-        policy: Logits [.., A] of observations [.., O].
+        trained: Plays and learns: logits [.., A] of observations [.., O].
+        policy: What is learnt: the trained policy with its weights averaged over iterations.
         magnet: The reference policy.
         critic: Action values [.., A] of states [.., S + 1], of the player to move.
     """
@@ -85,14 +92,15 @@ class SelfPlayLearner:
         self.config = config
         self._generator = torch.Generator().manual_seed(seed)
         make = (config.width, config.depth, actions, self._generator)
-        self.policy = perceptron(observation, *make)
+        self.trained = perceptron(observation, *make)
         self.critic = perceptron(state + 1, *make)
-        self.magnet = copy.deepcopy(self.policy).requires_grad_(False)
+        self.policy = copy.deepcopy(self.trained).requires_grad_(False)
+        self.magnet = copy.deepcopy(self.policy)
         self._critic_opt = torch.optim.Adam(self.critic.parameters(), config.critic_lr, eps=1e-5)
         self._policy_opt: torch.optim.Adam | OCNOpt
         if config.optimizer == "ocnopt":
             self._policy_opt = OCNOpt(
-                self.policy,
+                self.trained,
                 loss=nn.CrossEntropyLoss(),
                 lr=config.policy_lr,
                 weight_decay=0.0,
@@ -100,13 +108,14 @@ class SelfPlayLearner:
             )
         else:
             self._policy_opt = torch.optim.Adam(
-                self.policy.parameters(), config.policy_lr, eps=1e-5
+                self.trained.parameters(), config.policy_lr, eps=1e-5
             )
+        self._iterations = 0
         self._scale: float | None = None
         self._replay: list[Segment] = []
 
     def log_probabilities(self, observations: Tensor, masks: Tensor) -> Tensor:
-        """Give the policy.
+        """Give the policy that plays.
 
         Args:
             observations: [.., O].
@@ -115,7 +124,7 @@ class SelfPlayLearner:
         Returns:
             [.., A]; about -1e9 for actions that are not allowed.
         """
-        return masked_log_softmax(self.policy(observations), masks)
+        return masked_log_softmax(self.trained(observations), masks)
 
     def learn(self, play: Segment, progress: float) -> LearnerInfo:
         """Learn from an iteration's play.
@@ -138,10 +147,10 @@ class SelfPlayLearner:
         self._replay = [*self._replay, play][-self.config.replay :]
         loss = self._learn_critic(left, self._scale)
         info = self._learn_policy(play, left)
-        with torch.no_grad():
-            pairs = zip(self.magnet.parameters(), self.policy.parameters(), strict=True)
-            for slow, fast in pairs:
-                slow.lerp_(fast, self.config.magnet_rate)
+        self._iterations += 1
+        _follow(self.magnet, self.trained, self.config.magnet_rate)
+        eta = self.config.averaging
+        _follow(self.policy, self.trained, (1 + eta) / (self._iterations + eta))
         numbers = LearnerInfo(critic_loss=loss, **info)
         if not all(map(_is_finite, (loss, *info.values()))):
             raise NonFiniteError(
@@ -156,7 +165,9 @@ class SelfPlayLearner:
             Plain data and tensors.
         """
         return {
+            "iterations": self._iterations,
             "policy": _copy(self.policy),
+            "trained": _copy(self.trained),
             "magnet": _copy(self.magnet),
             "critic": _copy(self.critic),
             "policy_opt": self._policy_opt.state_dict(),
@@ -172,7 +183,9 @@ class SelfPlayLearner:
         Args:
             state: It.
         """
+        self._iterations = state["iterations"]
         self.policy.load_state_dict(state["policy"])
+        self.trained.load_state_dict(state["trained"])
         self.magnet.load_state_dict(state["magnet"])
         self.critic.load_state_dict(state["critic"])
         self._policy_opt.load_state_dict(state["policy_opt"])
@@ -243,7 +256,7 @@ class SelfPlayLearner:
                 cost = alpha * (log_p - rho[index]) + (log_p - old[index]) / eta - q[index]
                 self._policy_opt.zero_grad()
                 (p * cost).sum(-1).mean().backward()
-                nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.gradient_norm)
+                nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.gradient_norm)
                 self._policy_opt.step()
         with torch.no_grad():
             new = self.log_probabilities(o, masks)
@@ -252,6 +265,12 @@ class SelfPlayLearner:
                 "divergence": float((new.exp() * (new - old)).sum(-1).mean()),
                 "from_magnet": float((new.exp() * (new - rho)).sum(-1).mean()),
             }
+
+
+@torch.no_grad()
+def _follow(slow: nn.Module, fast: nn.Module, share: float) -> None:
+    for a, b in zip(slow.parameters(), fast.parameters(), strict=True):
+        a.lerp_(b, share)
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

@@ -205,13 +205,6 @@ class MarlConfig:
         if not self.world:
             raise InvalidInputError("world: expected a name, got an empty one")
         integer("seed", self.seed, low=0)
-        if self.optimizer == "ocnopt" and (
-            self.network.sharing != "shared" or self.network.memory != "nothing"
-        ):
-            raise InvalidInputError(
-                "optimizer: expected adam for separate or recurrent networks, got 'ocnopt', which "
-                "trains shared networks without memory"
-            )
         for name in (
             "frames",
             "copies",

@@ -25,6 +25,8 @@ class LearnerConfig:
         magnet_weight: Weight alpha of the divergence from the slow reference policy, in units of
             the payoffs' root mean square.
         magnet_rate: Share tau of the way that the reference goes towards the policy per iteration.
+        averaging: eta of the average of the trained policy's weights that is learnt: over about the
+            last 1 / (1 + eta) of the iterations so far.
         proximal: Step size eta of mirror descent: weight 1 / eta of the divergence from the policy
             that played.
         trace: Lambda of the critic's targets: 0 looks one decision ahead, 1 to the end.
@@ -44,6 +46,7 @@ class LearnerConfig:
     decay: bool = True
     magnet_weight: float = 0.2
     magnet_rate: float = 0.005
+    averaging: float = 8.0
     proximal: float = 1.0
     trace: float = 0.8
     policy_epochs: int = 4
@@ -58,6 +61,7 @@ class LearnerConfig:
         for name in ("policy_lr", "critic_lr", "proximal", "gradient_norm"):
             positive(name, getattr(self, name))
         non_negative("magnet_weight", self.magnet_weight)
+        non_negative("averaging", self.averaging)
         in_range("magnet_rate", self.magnet_rate, low=0.0, high=1.0)
         in_range("trace", self.trace, low=0.0, high=1.0)
         for name in ("width", "depth", "policy_epochs", "critic_epochs", "replay", "minibatch"):
