@@ -19,6 +19,7 @@ from typing import Literal, no_type_check
 import torch
 from torch import Tensor, fx, nn
 
+from ocngame.agents.networks.eyes import Eyes, Look, SeparateEyes
 from ocngame.agents.networks.linear import SeparateLinear, agent_linear
 
 __all__ = ["Body", "FeedForward", "Gated"]
@@ -86,6 +87,7 @@ class FeedForward(Body):
         activation: Activation,
         gain: float,
         generator: torch.Generator,
+        look: Look | None = None,
     ):
         """Make the layers.
 
@@ -95,13 +97,10 @@ class FeedForward(Body):
             activation: Between the layers.
             gain: Scale of the last layer's weights.
             generator: For the weights.
+            look: For inputs with a picture: convolutions below the layers.
         """
         super().__init__()
-        act, scale = _ACTIVATIONS[activation]
-        layers: list[nn.Module] = []
-        for i, o in pairwise(sizes[:-1]):
-            layers.append(agent_linear(i, o, agents=agents, gain=scale, generator=generator))
-            layers.append(act())
+        layers = _hidden(sizes[:-1], agents, activation, look, generator)
         self.last = agent_linear(
             sizes[-2], sizes[-1], agents=agents, gain=gain, generator=generator
         )
@@ -133,6 +132,7 @@ class Gated(Body):
         activation: Activation,
         gain: float,
         generator: torch.Generator,
+        look: Look | None = None,
     ):
         """Make the layers.
 
@@ -142,14 +142,11 @@ class Gated(Body):
             activation: Of the layers below the gated unit.
             gain: Scale of the last layer's weights.
             generator: For the weights.
+            look: For inputs with a picture: convolutions below the layers.
         """
         super().__init__()
-        act, scale = _ACTIVATIONS[activation]
         width = sizes[-2]
-        layers: list[nn.Module] = []
-        for i, o in pairwise(sizes[:-1]):
-            layers.append(agent_linear(i, o, agents=agents, gain=scale, generator=generator))
-            layers.append(act())
+        layers = _hidden(sizes[:-1], agents, activation, look, generator)
         self.hidden = nn.Sequential(*layers)
         self.input = agent_linear(width, 3 * width, agents=agents, gain=1.0, generator=generator)
         self.state = agent_linear(width, 3 * width, agents=agents, gain=1.0, generator=generator)
@@ -187,3 +184,26 @@ class Gated(Body):
         keep = torch.sigmoid(x_z + h_z)
         new = torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n)
         return new + keep * (memory - new)
+
+
+def _hidden(
+    sizes: Sequence[int],
+    agents: int | None,
+    activation: Activation,
+    look: Look | None,
+    generator: torch.Generator,
+) -> list[nn.Module]:
+    act, scale = _ACTIVATIONS[activation]
+    layers: list[nn.Module] = []
+    inputs, *widths = sizes
+    if look is not None:
+        eyes = (
+            Eyes(inputs, look, generator)
+            if agents is None
+            else SeparateEyes(agents, inputs, look, generator)
+        )
+        layers, inputs = [eyes], eyes.size
+    for i, o in pairwise([inputs, *widths]):
+        layers.append(agent_linear(i, o, agents=agents, gain=scale, generator=generator))
+        layers.append(act())
+    return layers

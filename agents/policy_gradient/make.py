@@ -11,6 +11,7 @@ from ocngame.agents.networks import (
     FeedForward,
     Gated,
     Head,
+    Look,
     Policy,
     RunningMoments,
     make_head,
@@ -42,7 +43,8 @@ def make_policy(group: Group, config: MarlConfig, generator: torch.Generator) ->
     """
     head = make_head(group.action_space, config.network.squash)
     inputs = _inputs([group.observation_size], group, config)
-    body = _body(inputs.size, head.size, group, config, _FIRST_GAIN, generator)
+    look = _look(group, 0, config)
+    body = _body((inputs.size, head.size), group, config, _FIRST_GAIN, look, generator)
     return Policy(inputs, body, head).to(config.device)
 
 
@@ -63,7 +65,8 @@ def make_critic(
     central = config.algorithm == "mappo"
     sizes = [state_size, group.observation_size] if central else [group.observation_size]
     inputs = _inputs(sizes, group, config)
-    body = _body(inputs.size, 1, group, config, 1.0, generator)
+    look = _look(group, sum(sizes[:-1]), config)
+    body = _body((inputs.size, 1), group, config, 1.0, look, generator)
     returns = RunningMoments(1) if config.network.values else None
     return Critic(inputs, body, central=central, returns=returns).to(config.device)
 
@@ -128,15 +131,24 @@ def _inputs(sizes: list[int], group: Group, config: MarlConfig) -> AgentInputs:
     )
 
 
+def _look(group: Group, start: int, config: MarlConfig) -> Look | None:
+    network, picture = config.network, group.picture
+    if picture is None or network.pictures == "flat":
+        return None
+    scale = 1.0 if network.observations else 1.0 / picture.largest
+    return Look(picture=picture, start=start, channels=network.channels, scale=scale)
+
+
 def _body(
-    inputs: int,
-    outputs: int,
+    ends: tuple[int, int],
     group: Group,
     config: MarlConfig,
     gain: float,
+    look: Look | None,
     generator: torch.Generator,
 ) -> Body:
     network = config.network
+    inputs, outputs = ends
     kind = Gated if network.memory == "gated" else FeedForward
     return kind(
         [inputs, *[network.width] * network.depth, outputs],
@@ -144,4 +156,5 @@ def _body(
         activation=network.activation,
         gain=gain,
         generator=generator,
+        look=look,
     )

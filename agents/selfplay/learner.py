@@ -22,11 +22,12 @@ decisions that were played, not over sampled ones alone, with q from a critic Q(
 of the whole world: information that players lack is averaged out by the states that come with an
 observation. `ocngame.agents.selfplay.targets` says what the critic is trained towards.
 
-The closed form of the step,
-
-    log pi_{k+1} = (log pi_k + eta q + eta alpha log rho) / (1 + eta alpha) + const
-
-is the target of OCNOpt: the policy is then a network game with the cross-entropy to it.
+The closed form of the step is
+`log pi_{k+1} = (log pi_k + eta q + eta alpha log rho) / (1 + eta alpha) + const`. The objective's
+second derivative at pi_k is `(1 / eta + alpha) F` in the logits, but for terms of q and rho that
+have no sign, with the Fisher matrix F of the policy. With this curvature OCNOpt takes the policy as
+a network game: its uncut step is the closed form to first order, and it is cut where it would
+diverge from the policy before by more than the settings allow.
 """
 
 import copy
@@ -36,11 +37,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ocngame.agents.selfplay.networks import masked_log_softmax, perceptron
+from ocngame.agents.selfplay.networks import (
+    Allowed,
+    ScaledFisher,
+    masked_log_softmax,
+    perceptron,
+)
 from ocngame.agents.selfplay.segment import Segment
 from ocngame.agents.selfplay.targets import retrace
 from ocngame.errors import NonFiniteError
-from ocngame.solvers.ocnopt import OCNOpt
+from ocngame.solvers.ocnopt import DivergenceStep, FixedDamping, OCNOpt, OCNOptConfig
 from ocngame.training.selfplay_config import LearnerConfig
 
 __all__ = ["LearnerInfo", "SelfPlayLearner"]
@@ -97,12 +103,17 @@ class SelfPlayLearner:
         self.policy = copy.deepcopy(self.trained).requires_grad_(False)
         self.magnet = copy.deepcopy(self.policy)
         self._critic_opt = torch.optim.Adam(self.critic.parameters(), config.critic_lr, eps=1e-5)
+        self._allowed = Allowed(self.trained)
         self._policy_opt: torch.optim.Adam | OCNOpt
         if config.optimizer == "ocnopt":
+            scale = 1 / config.proximal + config.magnet_weight
             self._policy_opt = OCNOpt(
-                self.trained,
-                loss=nn.CrossEntropyLoss(),
-                lr=config.policy_lr,
+                self._allowed,
+                hessian=ScaledFisher(scale=scale),
+                config=OCNOptConfig(
+                    step=DivergenceStep(divergence=scale * config.divergence),
+                    damping=FixedDamping(damping=config.damping),
+                ),
                 weight_decay=0.0,
                 seed=seed,
             )
@@ -241,23 +252,25 @@ class SelfPlayLearner:
             rho = masked_log_softmax(self.magnet(o), masks)
             q = self.critic(s)
             q = q - (old.exp() * q).sum(-1, keepdim=True)
-            ideal = (old + eta * q + eta * alpha * rho) / (1 + eta * alpha)
-            ideal = masked_log_softmax(ideal, masks).exp()
-        for group in self._policy_opt.param_groups:
-            group["lr"] = self.config.policy_lr * left
+        own = self._policy_opt
+        for group in own.param_groups:
+            group["lr"] = left if isinstance(own, OCNOpt) else self.config.policy_lr * left
         for _ in range(self.config.policy_epochs):
             order = torch.randperm(len(o), generator=self._generator)
             for index in order.split(self.config.minibatch):
-                if isinstance(self._policy_opt, OCNOpt):
-                    self._policy_opt.step(o[index], ideal[index])
+
+                def objective(i: Tensor = index) -> Tensor:
+                    log_p = self._allowed(o[i], masks[i]).log_softmax(-1)
+                    cost = alpha * (log_p - rho[i]) + (log_p - old[i]) / eta - q[i]
+                    return (log_p.exp() * cost).sum(-1).mean()
+
+                if isinstance(own, OCNOpt):
+                    own.step(objective)
                     continue
-                log_p = self.log_probabilities(o[index], masks[index])
-                p = log_p.exp()
-                cost = alpha * (log_p - rho[index]) + (log_p - old[index]) / eta - q[index]
-                self._policy_opt.zero_grad()
-                (p * cost).sum(-1).mean().backward()
+                own.zero_grad()
+                objective().backward()
                 nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.gradient_norm)
-                self._policy_opt.step()
+                own.step()
         with torch.no_grad():
             new = self.log_probabilities(o, masks)
             return {

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from ocngame.envs.world import Picture
 from ocngame.errors import InvalidInputError
 
-__all__ = ["action_decoder", "canonical_action_space", "observation_writer"]
+__all__ = ["action_decoder", "canonical_action_space", "observation_writer", "picture_of"]
 
 Writer = Callable[[Any, np.ndarray], None]
 
@@ -51,6 +52,25 @@ def observation_writer(space: spaces.Space) -> tuple[int, Writer]:
     raise InvalidInputError(
         f"observation_space: expected Box, Discrete, MultiBinary, MultiDiscrete, Dict or Tuple, "
         f"got {space}"
+    )
+
+
+def picture_of(space: spaces.Space) -> Picture | None:
+    """Say whether observations are pictures.
+
+    Args:
+        space: The observation space.
+
+    Returns:
+        Their shape; None for all but boxes of three dimensions.
+    """
+    if not isinstance(space, spaces.Box) or len(space.shape) != 3:
+        return None
+    height, width, channels = space.shape
+    largest = float(np.max(space.high))
+    scaled = np.isfinite(largest) and largest > 1
+    return Picture(
+        height=height, width=width, channels=channels, largest=largest if scaled else 1.0
     )
 
 

@@ -19,6 +19,7 @@ Activation = Literal["tanh", "relu"]
 Algorithm = Literal["ippo", "mappo"]
 Normalisation = Literal["agent", "group", "none"]
 Optimizer = Literal["adam", "ocnopt"]
+Pictures = Literal["flat", "convolutional"]
 Remembers = Literal["nothing", "gated"]
 Schedule = Literal["constant", "linear"]
 Sharing = Literal["shared", "separate"]
@@ -36,6 +37,9 @@ class NetworkSettings:
         width: Width of the hidden layers.
         depth: Number of hidden layers.
         activation: Activation of the hidden layers.
+        pictures: How observations that are pictures are seen. flat: as a list of numbers;
+            convolutional: by convolutions, scaled to at most 1.
+        channels: Of the convolutions.
         squash: How continuous actions are brought into their bounds.
         observations: Whether observations are scaled by their running moments.
         values: Whether the critic works in units of the running deviation of returns.
@@ -46,6 +50,8 @@ class NetworkSettings:
     width: int = 64
     depth: int = 2
     activation: Activation = "tanh"
+    pictures: Pictures = "flat"
+    channels: int = 16
     squash: Squash = "clip"
     observations: bool = False
     values: bool = True
@@ -55,6 +61,8 @@ class NetworkSettings:
         one_of("network.sharing", self.sharing, get_args(Sharing))
         one_of("network.memory", self.memory, get_args(Remembers))
         one_of("network.activation", self.activation, get_args(Activation))
+        one_of("network.pictures", self.pictures, get_args(Pictures))
+        integer("network.channels", self.channels, low=1)
         one_of("network.squash", self.squash, get_args(Squash))
         integer("network.width", self.width, low=1)
         integer("network.depth", self.depth, low=1)

@@ -19,9 +19,11 @@ class LearnerConfig:
         width: Units of the hidden layers of both networks.
         depth: Hidden layers of both.
         optimizer: Of the policy; the critic is trained by Adam.
-        policy_lr: Step size of the policy; for ocnopt the multiple of its own step.
+        policy_lr: Step size of Adam for the policy.
+        divergence: For ocnopt: divergence from the policy before that one step may make.
+        damping: For ocnopt: added to the curvature.
         critic_lr: Step size of the critic.
-        decay: Whether both shrink to a twentieth, linearly over the run.
+        decay: Whether all steps shrink to a twentieth, linearly over the run.
         magnet_weight: Weight alpha of the divergence from the slow reference policy, in units of
             the payoffs' root mean square.
         magnet_rate: Share tau of the way that the reference goes towards the policy per iteration.
@@ -42,6 +44,8 @@ class LearnerConfig:
     depth: int = 2
     optimizer: Optimizer = "adam"
     policy_lr: float = 3e-3
+    divergence: float = 1e-3
+    damping: float = 3e-2
     critic_lr: float = 3e-3
     decay: bool = True
     magnet_weight: float = 0.2
@@ -58,7 +62,14 @@ class LearnerConfig:
     def __post_init__(self) -> None:
         """Validate the settings."""
         one_of("optimizer", self.optimizer, get_args(Optimizer))
-        for name in ("policy_lr", "critic_lr", "proximal", "gradient_norm"):
+        for name in (
+            "policy_lr",
+            "divergence",
+            "damping",
+            "critic_lr",
+            "proximal",
+            "gradient_norm",
+        ):
             positive(name, getattr(self, name))
         non_negative("magnet_weight", self.magnet_weight)
         non_negative("averaging", self.averaging)

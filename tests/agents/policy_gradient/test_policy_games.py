@@ -11,11 +11,13 @@ from ocngame.agents.networks import (
     FeedForward,
     Gated,
     GaussianHead,
+    Look,
     Policy,
 )
 from ocngame.agents.policy_gradient.counted import CountedHessian
 from ocngame.agents.policy_gradient.ocnopt_descent import policy_descent
 from ocngame.agents.policy_gradient.passes import SequencePass, StepPass
+from ocngame.envs import Picture
 from ocngame.games import GameGraph
 from ocngame.games.rollout import record_rollout
 from ocngame.linalg import Columns
@@ -29,7 +31,11 @@ KINDS = {
     "gated separate": (Gated, True, "multi"),
     "gaussian": (FeedForward, False, "box"),
     "gaussian gated": (Gated, False, "box"),
+    "picture": (FeedForward, False, "discrete"),
+    "picture gated": (Gated, False, "discrete"),
+    "picture separate": (FeedForward, True, "discrete"),
 }
+LOOK = Look(picture=Picture(height=3, width=2, channels=2), start=1, channels=2, scale=0.5)
 
 
 def _head(actions: str):
@@ -42,14 +48,16 @@ def _policy(kind: str, width: int = 4) -> Policy:
     body, separate, actions = KINDS[kind]
     head = _head(actions)
     generator = torch.Generator().manual_seed(1)
+    look, seen = (LOOK, 2 + LOOK.picture.size) if "picture" in kind else (None, SEEN)
     network = body(
-        [SEEN, width, head.size],
+        [seen, width, head.size],
         agents=AGENTS if separate else None,
         activation="tanh",
         gain=1.0,
         generator=generator,
+        look=look,
     )
-    inputs = AgentInputs([SEEN], agents=AGENTS, identity=False, normalise=False)
+    inputs = AgentInputs([seen], agents=AGENTS, identity=False, normalise=False)
     policy = Policy(inputs, network, head).double()
     with torch.no_grad():
         for parameter in policy.parameters():
@@ -60,7 +68,9 @@ def _policy(kind: str, width: int = 4) -> Policy:
 def _pass(kind: str, policy: Policy, copies: int = COPIES):
     """A pass through a policy, and what it is called with."""
     generator = torch.Generator().manual_seed(2)
-    x = torch.randn(STEPS, copies, AGENTS, SEEN, generator=generator, dtype=torch.float64)
+    x = torch.randn(
+        STEPS, copies, AGENTS, policy.inputs.size, generator=generator, dtype=torch.float64
+    )
     memory = torch.zeros(copies, AGENTS, policy.body.memory_size, dtype=torch.float64)
     over = torch.rand(STEPS, copies, generator=generator) < 0.3
     if KINDS[kind][0] is Gated:

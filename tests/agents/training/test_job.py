@@ -26,6 +26,7 @@ from ocngame.training.marl_config import (
 
 SEPARATE = NetworkSettings(sharing="separate")
 OCNOPT = PolicyOCNOptSettings(divergence=3e-3)
+SEEING = NetworkSettings(pictures="convolutional", channels=8)
 GATED = NetworkSettings(memory="gated", observations=True)
 
 
@@ -67,8 +68,17 @@ def _numbers(job):
         ({"masked": True, "cut": True}, {"optimizer": "ocnopt", "ocnopt": OCNOPT}),
         ({"actions": "multi"}, {"optimizer": "ocnopt", "algorithm": "mappo", "ocnopt": OCNOPT}),
         ({"cut": True}, {"optimizer": "ocnopt", "network": SEPARATE, "ocnopt": OCNOPT}),
-        ({"masked": True}, {"optimizer": "ocnopt", "network": GATED, "ocnopt": OCNOPT}),
-        ({"actions": "box"}, {"optimizer": "ocnopt", "ocnopt": OCNOPT}),
+        pytest.param(
+            *({"masked": True}, {"optimizer": "ocnopt", "network": GATED, "ocnopt": OCNOPT}),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *({"actions": "box"}, {"optimizer": "ocnopt", "ocnopt": OCNOPT}), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *({"pictures": True}, {"optimizer": "ocnopt", "network": SEEING, "ocnopt": OCNOPT}),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=[
         "adam",
@@ -78,6 +88,7 @@ def _numbers(job):
         "ocnopt separate",
         "ocnopt gated",
         "ocnopt box",
+        "ocnopt pictures",
     ],
 )
 def test_both_teams_learn(world, settings):
@@ -126,11 +137,20 @@ def test_continuous_actions_find_their_target(optimizer):
         {},
         {"network": GATED},
         {"optimizer": "ocnopt", "schedule": "constant"},
-        {"optimizer": "ocnopt", "network": SEPARATE},
+        pytest.param({"optimizer": "ocnopt", "network": SEPARATE}, marks=pytest.mark.slow),
         {"optimizer": "ocnopt", "network": GATED},
-        {"optimizer": "ocnopt", "world": {"actions": "box"}},
+        pytest.param({"optimizer": "ocnopt", "world": {"actions": "box"}}, marks=pytest.mark.slow),
+        {"optimizer": "ocnopt", "network": SEEING, "world": {"pictures": True}},
     ],
-    ids=["adam", "gated", "ocnopt", "ocnopt separate", "ocnopt gated", "ocnopt box"],
+    ids=[
+        "adam",
+        "gated",
+        "ocnopt",
+        "ocnopt separate",
+        "ocnopt gated",
+        "ocnopt box",
+        "ocnopt pictures",
+    ],
 )
 @pytest.mark.parametrize("stopped", [1, 5])
 def test_a_resumed_run_is_bitwise_the_run_that_never_stopped(settings, stopped, tmp_path):
