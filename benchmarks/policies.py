@@ -34,13 +34,15 @@ SIDE, REACH = 12, 1.5
 class PaintedSpread(World):
     """simple_spread whose agents see pictures."""
 
-    def __init__(self, copies: int):
+    def __init__(self, name: str, copies: int, device: str):
         """Make the copies.
 
         Args:
+            name: simple_spread.
             copies: Their number.
+            device: Where its tensors are.
         """
-        self._world = world = batched_world("simple_spread", batch_size=copies, seed=0)
+        self._world = world = batched_world(name, batch_size=copies, seed=0, device=device)
         self.name, self.batch_size, self.horizon = "painted_spread", copies, world.horizon
         self.device, self.dtype, self.state_size = world.device, world.dtype, world.state_size
         picture = Picture(height=SIDE, width=SIDE, channels=2)
@@ -81,7 +83,7 @@ class PaintedSpread(World):
 def _painted(places: Tensor) -> Tensor:
     """Give each place's weight to the four pixels around it, [..., n, 2] to [..., SIDE, SIDE]."""
     where = ((places / REACH).clamp(-1, 1) + 1) / 2 * (SIDE - 1)
-    grid = torch.arange(SIDE, dtype=places.dtype)
+    grid = torch.arange(SIDE, dtype=places.dtype, device=places.device)
     near = (1 - (where[..., None] - grid).abs()).clamp_min(0)
     return torch.einsum("...ni,...nj->...ij", near[..., 1, :], near[..., 0, :])
 
@@ -117,7 +119,7 @@ def maker(kind: Kind) -> WorldMaker:
             name, batch_size=copies, seed=0, device=device, continuous_actions=True
         )
     if kind == "pictures":
-        return lambda _name, copies, _device: PaintedSpread(copies)
+        return PaintedSpread
     return make_world
 
 

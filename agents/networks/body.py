@@ -197,12 +197,13 @@ def _hidden(
     layers: list[nn.Module] = []
     inputs, *widths = sizes
     if look is not None:
-        eyes = (
+        eyes: Eyes | SeparateEyes = (
             Eyes(inputs, look, generator)
             if agents is None
             else SeparateEyes(agents, inputs, look, generator)
         )
-        layers, inputs = [eyes], eyes.size
+        layers.append(eyes)
+        inputs = eyes.size
     for i, o in pairwise([inputs, *widths]):
         layers.append(agent_linear(i, o, agents=agents, gain=scale, generator=generator))
         layers.append(act())

@@ -44,7 +44,7 @@ class LearnerConfig:
     depth: int = 2
     optimizer: Optimizer = "adam"
     policy_lr: float = 3e-3
-    divergence: float = 1e-3
+    divergence: float = 1e-2
     damping: float = 3e-2
     critic_lr: float = 3e-3
     decay: bool = True
