@@ -40,8 +40,8 @@ from ocngame.errors import ConvergenceError, InvalidInputError
 __all__ = ["Bargain", "bargaining_move", "bargaining_weights"]
 
 _STEPS = 200
-_ENOUGH = 1e-9
-"""Newton decrement at which a solution is one."""
+_ENOUGH = 1e-5
+"""Newton decrement from which one more step of second order reaches rounding errors."""
 _CONFLICT = 1e-10
 """Conflict, as part of the squared gradients, that is taken for a complete one."""
 _ROUNDING = 1e-5
@@ -142,6 +142,7 @@ def bargaining_move(slopes: Tensor, curvatures: Tensor) -> Bargain | None:
         move = move / 2
         if not bool(move.any()):
             return None
+    near, decrement = False, math.inf
     for _ in range(_STEPS):
         gains = _gains(slopes, curvatures, move)
         # Of -sum log s_i: gradient sum (g + H du) / s, Hessian sum H / s + (g + H du)(..)' / s^2.
@@ -150,9 +151,10 @@ def bargaining_move(slopes: Tensor, curvatures: Tensor) -> Bargain | None:
         hessian = (curvatures / gains[:, None, None]).sum(0) + rows.mT @ rows
         direction = torch.linalg.solve(hessian, -slope)
         decrement = math.sqrt(max(float(-slope @ direction), 0.0))
-        if decrement <= _ENOUGH:
+        if near:
             weights = 1 / gains
             return Bargain(move=move, weights=weights / weights.mean(), gains=gains)
+        near = decrement <= _ENOUGH
         length = 1.0 if decrement < 0.25 else 1 / (1 + decrement)
         while not bool((_gains(slopes, curvatures, move + length * direction) > 0).all()):
             length /= 2
@@ -169,7 +171,8 @@ def _gains(slopes: Tensor, curvatures: Tensor, move: Tensor) -> Tensor:
 
 def _agree(cosines: Tensor) -> Tensor | None:
     """Minimise `w' K w / 2 - sum log w` for a K with a unit diagonal."""
-    weights = torch.ones(len(cosines)).to(cosines)
+    weights, decrement = torch.ones(len(cosines)).to(cosines), math.inf
+    near = False
     for _ in range(_STEPS):
         image = cosines @ weights
         total = float(weights.sum())
@@ -182,8 +185,9 @@ def _agree(cosines: Tensor) -> Tensor | None:
         decrement = math.sqrt(max(float(-slope @ direction), 0.0))
         length = 1.0 if decrement < 0.25 else 1 / (1 + decrement)
         weights = weights + length * direction
-        if decrement <= _ENOUGH:
+        if near:
             return weights
+        near = decrement <= _ENOUGH
     raise ConvergenceError(
         f"products: expected the bargaining problem to be solved in {_STEPS} steps, the decrement "
         f"is {decrement:.1e}"
