@@ -134,11 +134,13 @@ def _methods(job: AdversarialJob) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for rival in job.rivals:
         error = rival.ready.error(rival.start)
+        with rival.judged() as ready:
+            numbers = [f"{measure():.4g}" for measure in ready.measures.values()]
         table.add_row(
             rival.name,
             "-" if math.isnan(error) else f"{error:.1e}",
             str(job.reached.get(rival.name, "-")),
-            *(f"{measure():.4g}" for measure in measures.values()),
+            *numbers,
             str(rival.refused),
             str(rival.evaluations),
             str(rival.products),

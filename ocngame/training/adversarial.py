@@ -14,7 +14,6 @@ from torch import Tensor
 from ocngame._checks import one_of
 from ocngame.equilibria import PlayerReport, examine_players
 from ocngame.errors import InvalidInputError
-from ocngame.games.differentiable import READY_PLAYERS
 from ocngame.training.adversarial_config import (
     ROBUST_DATA,
     AdversarialConfig,
@@ -26,13 +25,14 @@ from ocngame.training.adversarial_pictures import (
     draw_trajectories,
 )
 from ocngame.training.job import Job, read_run
+from ocngame.training.player_problems import PROBLEMS
 from ocngame.training.player_rows import PlayerRow, read_player_rows
 from ocngame.training.rivals import Rival, make_rivals
 from ocngame.training.run_folder import RunFolder
 
 __all__ = ["AdversarialJob"]
 
-_FORMAT = 1
+_FORMAT = 2
 _SNAPSHOTS = 6
 _FEW = 4
 """Joint controls up to this size are kept in the metrics, for trajectories."""
@@ -60,7 +60,7 @@ class AdversarialJob(Job[PlayerRow]):
             InvalidInputError: if the problem is a robust one.
             UnknownNameError: if there is no such problem.
         """
-        one_of("problem", config.problem, [*ROBUST_DATA, *READY_PLAYERS])
+        one_of("problem", config.problem, [*ROBUST_DATA, *PROBLEMS])
         if config.is_robust:
             raise InvalidInputError(f"problem: {config.problem!r} is for RobustJob")
         super().__init__(config)
@@ -134,17 +134,18 @@ class AdversarialJob(Job[PlayerRow]):
         """
         leader = self.config.leader
         generator = torch.Generator().manual_seed(self.config.seed)
-        return {
-            rival.name: examine_players(
-                rival.ready.game,
-                *self.batch(0, 1),
-                generator=generator,
-                leader=leader,
-                lanczos_steps=20,
-                response_steps=10,
-            )
-            for rival in self.rivals
-        }
+        reports = {}
+        for rival in self.rivals:
+            with rival.judged() as ready:
+                reports[rival.name] = examine_players(
+                    ready.game,
+                    *self.batch(0, 1),
+                    generator=generator,
+                    leader=leader,
+                    lanczos_steps=20,
+                    response_steps=10,
+                )
+        return reports
 
     def draw(self) -> list[str]:
         """Draw the pictures of the run into its folder.
@@ -175,12 +176,14 @@ class AdversarialJob(Job[PlayerRow]):
 
     def _advance(self) -> list[PlayerRow]:
         batch = self.batch(self.step)
-        infos = [rival.step(batch) for rival in self.rivals]
+        progress = self.step / self.config.steps
+        infos = [rival.step(batch, progress) for rival in self.rivals]
         self.step += 1
         every = math.ceil(self.config.steps / _SNAPSHOTS)
         for rival in self.rivals:
             if rival.ready.samples is not None and (self.step % every == 0 or self.finished):
-                self._snapshots[rival.name].append((self.step, rival.ready.samples()))
+                with rival.judged() as ready:
+                    self._snapshots[rival.name].append((self.step, ready.samples()))
         if self.step % self.config.evaluate_every != 0 and not self.finished:
             return []
         pairs = zip(self.rivals, infos, strict=True)
@@ -191,6 +194,8 @@ class AdversarialJob(Job[PlayerRow]):
         if error <= self.config.target_error:
             self.reached.setdefault(rival.name, self.step)
         control = rival.ready.game.control
+        with rival.judged() as ready:
+            measures = {name: measure() for name, measure in ready.measures.items()}
         return PlayerRow(
             step=self.step,
             method=rival.name,
@@ -198,7 +203,7 @@ class AdversarialJob(Job[PlayerRow]):
             residuals=list(info.residuals),
             accepted=info.accepted,
             error=error,
-            measures={name: measure() for name, measure in rival.ready.measures.items()},
+            measures=measures,
             control=control.tolist() if len(control) <= _FEW else [],
             evaluations=rival.evaluations,
             products=rival.products,

@@ -21,8 +21,9 @@ class ReadyPlayers:
         equilibrium: A joint control that is known to be an equilibrium, shape (m,), or None.
         measures: Numbers to report of a game, by name: functions of no argument.
         batch: Draws the batch of a step, from its size and a generator; None: the costs take none.
-        samples: Gives what a generator makes now, shape (S, 2), for pictures.
-        data: Samples to compare them with, shape (S, 2).
+        samples: Gives what a generator makes now, for pictures: points of shape (S, 2) or images of
+            shape (S, height, width).
+        data: Samples to compare them with, of the same kind.
     """
 
     name: str
