@@ -117,9 +117,9 @@ CONTENDERS = {
     ),
     "adam-r1-settled": Contender(label="Adam, R1, settled", make=_adam, lr=4e-3, settled=True),
     "adam-r1": Contender(label="Adam, R1", make=_adam, lr=2e-3),
-    "adam": Contender(label="Adam", make=_adam, lr=1e-3, penalty=0.0),
+    "adam": Contender(label="Adam", make=_adam, lr=2e-3, penalty=0.0),
     "extra-adam": Contender(
-        label="ExtraAdam", make=lambda game, lr: ExtraAdam(game, lr=lr), lr=1e-3, penalty=0.0
+        label="ExtraAdam", make=lambda game, lr: ExtraAdam(game, lr=lr), lr=2e-3, penalty=0.0
     ),
     "optimistic-adam": Contender(
         label="OptimisticAdam",

@@ -1,15 +1,17 @@
 """Teams with costs in conflict: modules of several owners, and scores on held-out digits.
 
 * pairs: two digits laid over each other, told apart by two heads on one trunk, and drawn again by a
-  decoder, whose squared error over all pixels is some fifty times the other costs;
+  decoder, whose squared error is summed over all pixels;
 * halves: two encoders that see a half of a digit each write three numbers for two decoders, one per
   half; the second counts its error in units a hundred times smaller;
 * experts: four experts and a gate. All pay for the mixture's likelihood; an expert pays besides
   for the share of samples it is asked about, the gate for how evenly it asks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +49,7 @@ def _digits() -> LabelledData:
 
 def _layers(*sizes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -78,14 +80,17 @@ def pairs(seed: int) -> Team:
         trunk, first, second = _layers(100, 96, 48), _layers(48, 10), _layers(48, 10)
         decoder = _layers(48, 96, 100)
     drawing = nn.ModuleList([trunk, decoder])
-    game = PlayerGame(
-        {"first": first, "second": second, "drawing": drawing},
-        [
-            lambda f, s, d, x, a, b: cross_entropy(f(d[0](x).relu()), a),
-            lambda f, s, d, x, a, b: cross_entropy(s(d[0](x).relu()), b),
-            lambda f, s, d, x, a, b: 100 * mse_loss(d[1](d[0](x).relu()), x),
-        ],
-    )
+
+    def costs(*given: Any) -> list[Tensor]:
+        tells, tells_other, (sees, draws), x, one, other = given
+        seen = sees(x).relu()
+        return [
+            cross_entropy(tells(seen), one),
+            cross_entropy(tells_other(seen), other),
+            100 * mse_loss(draws(seen), x),
+        ]
+
+    game = PlayerGame({"first": first, "second": second, "drawing": drawing}, costs)
 
     @torch.no_grad()
     def scores() -> dict[str, float]:
@@ -140,15 +145,15 @@ def experts(seed: int) -> Team:
         torch.manual_seed(seed)
         gate, *team = _layers(64, 16, 4), *(_layers(64, 8, 10) for _ in range(4))
 
-    def mixed(players: tuple[nn.Module, ...], x: Tensor) -> tuple[Tensor, Tensor]:
+    def mixed(players: Sequence[nn.Module], x: Tensor) -> tuple[Tensor, Tensor]:
         asked = players[0](x).log_softmax(1)
         said = torch.stack([expert(x).log_softmax(1) for expert in players[1:]], dim=1)
         return (asked[:, :, None] + said).logsumexp(1), asked.exp().mean(0)
 
-    def costs(*given: nn.Module | Tensor) -> list[Tensor]:
-        players, x, y = given[:5], given[5], given[6]
-        said, load = mixed(players, x)  # type: ignore[arg-type]
-        common = -said.gather(1, y[:, None]).mean()  # type: ignore[index]
+    def costs(*given: Any) -> list[Tensor]:
+        *players, x, y = given
+        said, load = mixed(players, x)
+        common = -said.gather(1, y[:, None]).mean()
         evenly = (load * load.clamp_min(1e-9).log()).sum()
         return [common + _LOAD * evenly, *(common + _LOAD * part for part in load)]
 
