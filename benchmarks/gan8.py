@@ -127,8 +127,8 @@ CONTENDERS = {
         lr=1e-3,
         penalty=0.0,
     ),
-    "acgd": Contender(label="ACGD-like", make=_coupled, lr=1e-3, penalty=0.0),
-    "acgd-r1": Contender(label="ACGD-like, R1", make=_coupled, lr=1e-3),
+    "acgd": Contender(label="ACGD-like", make=_coupled, lr=3e-3, penalty=0.0),
+    "acgd-r1": Contender(label="ACGD-like, R1", make=_coupled, lr=3e-3),
 }
 
 

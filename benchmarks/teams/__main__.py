@@ -1,7 +1,7 @@
 """Teams with conflicting costs: bargaining against sums and published multi-task methods.
 
     pip install --no-deps torchjd==0.18.* cvxpy ecos osqp scs clarabel qpsolvers quadprog
-    python -m benchmarks.teams run          # about 8 minutes on one core
+    python -m benchmarks.teams run          # about 4 minutes on one core
     python -m benchmarks.teams report
 
 Each method's step size is chosen on a seed of its own, by the mean of the scores. Runs are appended
@@ -28,7 +28,7 @@ _STORE = Path(__file__).with_name("results.jsonl")
 _TUNING_SEED = 100
 _SEEDS = (0, 1, 2)
 _GRID = (1e-3, 3e-3, 1e-2)
-_STEPS = 600
+_STEPS = 400
 _BATCH = 128
 
 

@@ -123,7 +123,13 @@ def _residuals(rows: Sequence[PlayerRow]) -> str:
 def _show_end(job: AdversarialJob, console: Console) -> None:
     console.print(_methods(job))
     with console.status("looking for deviations"):
-        console.print(_players(job))
+        found = _players(job)
+    console.print(found)
+    if job.rivals[0].ready.batch is not None:
+        console.print(
+            "measured and examined: averaged players, on a batch that no step has seen",
+            highlight=False,
+        )
 
 
 def _methods(job: AdversarialJob) -> Table:
@@ -151,7 +157,9 @@ def _methods(job: AdversarialJob) -> Table:
 
 def _players(job: AdversarialJob) -> Table:
     table = _table("method")
-    for name in ("player", "cost", "residual", "least own\ncurvature", "deviation\ngain"):
+    leaders = job.examine_leaders()
+    led = ["curvature\nas leader"] if leaders else []
+    for name in ("player", "cost", "residual", "least own\ncurvature", *led, "deviation\ngain"):
         table.add_column(name, justify="right", no_wrap=True)
     for method, found in job.examine().items():
         gains = ["-"] * len(found.names) if found.gain is None else found.gain.tolist()
@@ -162,6 +170,7 @@ def _players(job: AdversarialJob) -> Table:
                 f"{float(found.costs[i]):.4g}",
                 f"{float(found.residuals[i]):.1e}",
                 f"{float(found.own_curvature[i]):.3g}",
+                *([f"{float(leaders[method][i].own_curvature[i]):.3g}"] if leaders else []),
                 f"{gains[i]:.1e}",
             )
     return table

@@ -34,6 +34,10 @@ __all__ = ["AdversarialJob"]
 
 _FORMAT = 2
 _SNAPSHOTS = 6
+_SMALL = 64
+"""Numbers of a joint control up to which every player is examined as a leader."""
+_LARGE = 100_000
+"""Numbers of a joint control from which best responses are trained for a few steps only."""
 _FEW = 4
 """Joint controls up to this size are kept in the metrics, for trajectories."""
 
@@ -132,20 +136,35 @@ class AdversarialJob(Job[PlayerRow]):
         Returns:
             Reports by the rivals' names.
         """
-        leader = self.config.leader
-        generator = torch.Generator().manual_seed(self.config.seed)
-        reports = {}
-        for rival in self.rivals:
-            with rival.judged() as ready:
-                reports[rival.name] = examine_players(
-                    ready.game,
-                    *self.batch(0, 1),
-                    generator=generator,
-                    leader=leader,
-                    lanczos_steps=20,
-                    response_steps=10,
-                )
-        return reports
+        large = self.rivals[0].ready.game.control_size > _LARGE
+        responses = 2 if large else 10
+        return {
+            rival.name: self._report(rival, self.config.leader, responses) for rival in self.rivals
+        }
+
+    def examine_leaders(self) -> dict[str, list[PlayerReport]]:
+        """Examine every rival's end with each player as the leader of all others.
+
+        Returns:
+            Reports by the rivals' names, one per leader; empty for games of more than 64 numbers,
+            where the followers' answers take too many products.
+        """
+        game = self.rivals[0].ready.game
+        if game.control_size > _SMALL:
+            return {}
+        leaders = range(game.player_count)
+        return {rival.name: [self._report(rival, i, 0) for i in leaders] for rival in self.rivals}
+
+    def _report(self, rival: Rival, leader: int | None, responses: int) -> PlayerReport:
+        with rival.judged() as ready:
+            return examine_players(
+                ready.game,
+                *self.batch(0, 1),
+                generator=torch.Generator().manual_seed(self.config.seed),
+                leader=leader,
+                lanczos_steps=20,
+                response_steps=responses,
+            )
 
     def draw(self) -> list[str]:
         """Draw the pictures of the run into its folder.
@@ -182,8 +201,8 @@ class AdversarialJob(Job[PlayerRow]):
         every = math.ceil(self.config.steps / _SNAPSHOTS)
         for rival in self.rivals:
             if rival.ready.samples is not None and (self.step % every == 0 or self.finished):
-                with rival.judged() as ready:
-                    self._snapshots[rival.name].append((self.step, ready.samples()))
+                with rival.judged():
+                    self._snapshots[rival.name].append((self.step, rival.ready.samples()))
         if self.step % self.config.evaluate_every != 0 and not self.finished:
             return []
         pairs = zip(self.rivals, infos, strict=True)
