@@ -1,6 +1,7 @@
 """Teams with conflicting costs: bargaining against sums and published multi-task methods.
 
-    pip install --no-deps torchjd==0.18.* cvxpy ecos osqp scs clarabel qpsolvers quadprog
+    pip install --no-deps torchjd==0.18.* cvxpy ecos osqp scs clarabel qdldl highspy \
+        sparsediffpy qpsolvers quadprog jinja2
     python -m benchmarks.teams run          # about 4 minutes on one core
     python -m benchmarks.teams report
 

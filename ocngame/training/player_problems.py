@@ -8,7 +8,7 @@ from ocngame.training.judge import Judge
 
 __all__ = ["PROBLEMS", "problem_maker"]
 
-_IMAGES = {"digits-gan": ("digits", 8, 2.0), "mnist-gan": ("mnist5k", 28, 2.0)}
+_IMAGES = {"digits-gan": ("digits", 8, 2.0), "mnist-gan": ("mnist5k", 28, 3.0)}
 """Data, height of an image and weight of the gradient penalty, by name of the problem."""
 
 PROBLEMS: tuple[str, ...] = (*READY_PLAYERS, *_IMAGES)

@@ -76,6 +76,18 @@ def test_quadratic_costs_agree_with_a_slow_search(players, size, seed):
     assert unhappy(agreed.move.numpy()) <= found.fun + 1e-10
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_published_solver_by_convex_programs_finds_the_same():
+    pytest.importorskip("cvxpy")
+    aggregation = pytest.importorskip("torchjd.aggregation")
+    slopes = _slopes(3, 5, 1)
+    theirs = aggregation.NashMTL(n_tasks=3, max_norm=0.0, optim_niter=100)(slopes)
+    ours = bargaining_weights(slopes @ slopes.mT) @ slopes
+    cosine = torch.cosine_similarity(ours, theirs, dim=0)
+    assert float(cosine) > 1 - 1e-4
+    assert float(torch.cosine_similarity(slopes.sum(0), theirs, dim=0)) < 1 - 1e-3
+
+
 def test_an_agreement_is_the_cooperative_move_of_its_own_weights():
     slopes, curvatures = _stage(3, 4, 1)
     agreed = bargaining_move(slopes, curvatures)
