@@ -125,18 +125,19 @@ def _show_end(job: AdversarialJob, console: Console) -> None:
     with console.status("looking for deviations"):
         found = _players(job)
     console.print(found)
-    if job.rivals[0].ready.batch is not None:
-        console.print(
-            "measured and examined: averaged players, on a batch that no step has seen",
-            highlight=False,
-        )
+    ready = job.rivals[0].ready
+    averaged = "measured and examined: averaged players, on a batch that no step has seen"
+    for line in (ready.note, averaged if ready.batch is not None else ""):
+        if line:
+            console.print(line, highlight=False)
 
 
 def _methods(job: AdversarialJob) -> Table:
     table = _table("method")
-    measures = job.rivals[0].ready.measures
-    target = f"steps to\n{job.config.target_error:g}"
-    for name in ("error", target, *measures, "refused", "evaluations", "products", "CPU s"):
+    ready = job.rivals[0].ready
+    known = ready.equilibrium is not None
+    target = ["error", f"steps to\n{job.config.target_error:g}"] if known else []
+    for name in (*target, *ready.measures, "refused", "evaluations", "products", "CPU s"):
         table.add_column(name, justify="right", no_wrap=True)
     for rival in job.rivals:
         error = rival.ready.error(rival.start)
@@ -144,8 +145,7 @@ def _methods(job: AdversarialJob) -> Table:
             numbers = [f"{measure():.4g}" for measure in ready.measures.values()]
         table.add_row(
             rival.name,
-            "-" if math.isnan(error) else f"{error:.1e}",
-            str(job.reached.get(rival.name, "-")),
+            *([f"{error:.1e}", str(job.reached.get(rival.name, "-"))] if known else []),
             *numbers,
             str(rival.refused),
             str(rival.evaluations),

@@ -38,4 +38,8 @@ def problem_maker(name: str, seed: int) -> Callable[[], ReadyPlayers]:
     )
     judge = Judge(scaled)
     images = scaled.x_train.reshape(len(scaled.x_train), height, -1)
-    return lambda: image_gan(images, name=name, judge=judge, penalty=penalty, seed=seed)
+    note = (
+        f"the judge classifies {judge.accuracy:.1%} of held-out images well, with a mean "
+        f"confidence of {judge.confidence:.2f}; training images are at a distance of {judge.floor:.2g}"
+    )
+    return lambda: image_gan(images, name=name, judge=judge, note=note, penalty=penalty, seed=seed)

@@ -37,6 +37,7 @@ def image_gan(
     *,
     name: str = "images",
     judge: Judge | None = None,
+    note: str = "",
     judged: int = 1000,
     shown: int = 40,
     width: int = 256,
@@ -50,6 +51,7 @@ def image_gan(
         images: The data, in [0, 1], shape (n, height, width).
         name: The game's name.
         judge: Gives numbers, by name, for generated images of shape (judged, height, width).
+        note: What to know of the judge.
         judged: How many images the judge sees.
         shown: How many images `samples` gives.
         width: Units of the two hidden layers of both networks.
@@ -109,6 +111,7 @@ def image_gan(
         measures=measures,
         batch=batch,
         samples=lambda: made(shown),
+        note=note,
         data=images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))][
             :shown
         ],

@@ -24,6 +24,7 @@ class ReadyPlayers:
         samples: Gives what a generator makes now, for pictures: points of shape (S, 2) or images of
             shape (S, height, width).
         data: Samples to compare them with, of the same kind.
+        note: What to know of the measures, a sentence, or nothing.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ReadyPlayers:
     batch: Callable[[int, torch.Generator], tuple[Tensor, ...]] | None = None
     samples: Callable[[], Tensor] | None = None
     data: Tensor | None = None
+    note: str = ""
 
     def error(self, start: Tensor) -> float:
         """Give the distance to the equilibrium relative to that of the start.
