@@ -40,6 +40,7 @@ def problem_maker(name: str, seed: int) -> Callable[[], ReadyPlayers]:
     images = scaled.x_train.reshape(len(scaled.x_train), height, -1)
     note = (
         f"the judge classifies {judge.accuracy:.1%} of held-out images well, with a mean "
-        f"confidence of {judge.confidence:.2f}; training images are at a distance of {judge.floor:.2g}"
+        f"confidence of {judge.confidence:.2f}; training images are at a "
+        f"distance of {judge.floor:.2g}"
     )
     return lambda: image_gan(images, name=name, judge=judge, note=note, penalty=penalty, seed=seed)
