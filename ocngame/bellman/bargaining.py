@@ -31,7 +31,9 @@ moved to: expand the costs about the joint control that follows where nobody agr
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ocngame._tensor_checks import finite, shaped, symmetric
@@ -82,15 +84,14 @@ def bargaining_weights(products: Tensor) -> Tensor | None:
     shaped("products", products, "n n")
     finite("products", products)
     symmetric("products", products)
-    exact = products.detach().to(torch.float64)
-    size = exact.diagonal().clamp_min(0).sqrt()
+    exact = products.detach().to("cpu", torch.float64).numpy()
+    size = np.sqrt(exact.diagonal().clip(min=0))
     there = size > 0
-    weights = torch.zeros_like(size)
-    if not bool(there.any()):
+    if not there.any():
         return None
     # Units of length one: the solution in them is well scaled whatever the costs are counted in.
-    cosines = exact[there][:, there] / (size[there] * size[there, None])
-    least = float(torch.linalg.eigvalsh(cosines)[0])
+    cosines = exact[np.ix_(there, there)] / np.outer(size[there], size[there])
+    least = float(np.linalg.eigvalsh(cosines)[0])
     if least < -_ROUNDING * len(cosines):
         raise InvalidInputError(
             "products: expected inner products of gradients, got a matrix that is not positive "
@@ -99,8 +100,9 @@ def bargaining_weights(products: Tensor) -> Tensor | None:
     agreed = _agree(cosines)
     if agreed is None:
         return None
+    weights = np.zeros_like(size)
     weights[there] = agreed / size[there]
-    return (weights / weights.mean()).to(products)
+    return torch.from_numpy(weights / weights.mean()).to(products)
 
 
 def bargaining_move(slopes: Tensor, curvatures: Tensor) -> Bargain | None:
@@ -169,19 +171,18 @@ def _gains(slopes: Tensor, curvatures: Tensor, move: Tensor) -> Tensor:
     return -slopes @ move - 0.5 * (curvatures @ move) @ move
 
 
-def _agree(cosines: Tensor) -> Tensor | None:
+def _agree(cosines: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Minimise `w' K w / 2 - sum log w` for a K with a unit diagonal."""
-    weights, decrement = torch.ones(len(cosines)).to(cosines), math.inf
+    # It is as small as there are players, where NumPy takes half of torch's time.
+    weights, decrement = np.ones(len(cosines)), math.inf
     near = False
     for _ in range(_STEPS):
         image = cosines @ weights
-        total = float(weights.sum())
         # w' K w is |sum w g|^2 = N at the solution: its share of (sum w)^2 is what conflict leaves.
-        if total**2 * _CONFLICT > max(float(weights @ image), len(weights)):
+        if float(weights.sum()) ** 2 * _CONFLICT > max(float(weights @ image), len(weights)):
             return None
         slope = image - 1 / weights
-        hessian = cosines + torch.diag(weights**-2)
-        direction = torch.linalg.solve(hessian, -slope)
+        direction = np.linalg.solve(cosines + np.diag(weights**-2), -slope)
         decrement = math.sqrt(max(float(-slope @ direction), 0.0))
         length = 1.0 if decrement < 0.25 else 1 / (1 + decrement)
         weights = weights + length * direction

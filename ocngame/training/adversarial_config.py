@@ -28,6 +28,8 @@ Method = Literal[
 ROBUST_DATA = {"robust-digits": "digits", "robust-mnist": "mnist5k"}
 """Data of the robust problems, by name of the problem."""
 
+_STEPS = {"gan25": 8000, "mnist-gan": 1000}
+"""Steps that suit a problem, where they are not those of its kind."""
 _ROBUST = ("players", "pgd", "trades", "fgsm")
 _GAN = ("players", "adam", "extra_adam", "optimistic_adam")
 _GAMES = ("players", "competitive", "extragradient", "simultaneous")
@@ -161,7 +163,7 @@ class AdversarialConfig:
         methods = tuple(self.methods) or (_ROBUST if self.is_robust else _GAN if noisy else _GAMES)
         object.__setattr__(self, "methods", methods)
         suited = {
-            "steps": 800 if self.is_robust else 2000 if noisy else 100,
+            "steps": _STEPS.get(self.problem, 800 if self.is_robust else 2000 if noisy else 100),
             "evaluate_every": 50 if noisy else 1,
             "adam_lr": 3e-3 if self.is_robust else 2e-3 if plane else 1e-3,
             "players_step": 4e-3 if plane else 1e-3,
