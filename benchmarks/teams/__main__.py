@@ -97,6 +97,15 @@ def wanted(done: dict, task: str) -> Iterator[tuple[str, Any, float, int]]:
             yield f"only {label}", alone(player), chosen["sum"], seed
 
 
+def _keys(done: dict, task: str) -> Iterator[tuple[str, str, float, int]]:
+    for name in METHODS:
+        for lr in _GRID:
+            yield task, name, lr, _TUNING_SEED
+    if all((task, name, lr, _TUNING_SEED) in done for name in METHODS for lr in _GRID):
+        for name, _, lr, seed in wanted(done, task):
+            yield task, name, lr, seed
+
+
 def _best(done: dict, task: str, name: str) -> float:
     return max(_GRID, key=lambda lr: done[task, name, lr, _TUNING_SEED].mean)
 
@@ -123,6 +132,9 @@ def report() -> None:
     """Print a table per task: means over the seeds, and the lowest and highest mean score."""
     done = stored()
     for task in TASKS:
+        if any(key not in done for key in _keys(done, task)):
+            print(f"\n{task}: runs are missing")
+            continue
         first = next(run for run in done.values() if run.task == task)
         names = list(first.scores)
         singles = {
