@@ -1,6 +1,7 @@
 """Players with costs of their own: the coupled stage game of a differentiable game."""
 
 from ocngame.solvers.players.adversary import InputAdversary
+from ocngame.solvers.players.annealing import LinearEnd
 from ocngame.solvers.players.averaging import IterateAverage
 from ocngame.solvers.players.config import PlayerOptConfig
 from ocngame.solvers.players.curvature import DiagonalOwn, FullOwn, IdentityOwn, OwnCurvature
@@ -14,11 +15,21 @@ from ocngame.solvers.players.output_columns import GradientColumns, HessianColum
 from ocngame.solvers.players.robust import RobustConfig, RobustInfo, RobustOpt
 from ocngame.solvers.players.steps import JudgedStep, PlainStep
 from ocngame.solvers.players.sweep import SweepConfig, SweepOpt
+from ocngame.solvers.players.team import (
+    BargainingWeights,
+    GivenWeights,
+    TeamConfig,
+    TeamInfo,
+    TeamOpt,
+    TeamWeights,
+)
 
 __all__ = [
+    "BargainingWeights",
     "DenseSolve",
     "DiagonalOwn",
     "FullOwn",
+    "GivenWeights",
     "GradientColumns",
     "GramOwn",
     "HessianColumns",
@@ -27,6 +38,7 @@ __all__ = [
     "IterateAverage",
     "JudgedStep",
     "KrylovSolve",
+    "LinearEnd",
     "NetworkOwn",
     "OutputColumns",
     "OwnCurvature",
@@ -39,5 +51,9 @@ __all__ = [
     "RobustOpt",
     "SweepConfig",
     "SweepOpt",
+    "TeamConfig",
+    "TeamInfo",
+    "TeamOpt",
+    "TeamWeights",
     "look_ahead",
 ]
