@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.marl.entrants import TRAINED, entrants, train_missing
+from benchmarks.marl.entrants import CONTROL, LABELS, TRAINED, entrants, train_missing
 from benchmarks.marl.matrix import play_missing
 from benchmarks.marl.report import TEAMS, draw, gains_over, matrix_of, table
 
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/marl"))
     parser.add_argument("--worlds", nargs="+", default=["simple_tag", "simple_push"])
     parser.add_argument("--optimizers", nargs="+", default=list(TRAINED))
+    parser.add_argument("--labels", nargs="+", default=list(LABELS), choices=[*LABELS, CONTROL])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--frames", type=int, default=300_000)
     parser.add_argument("--episodes", type=int, default=64)
@@ -44,7 +45,8 @@ def main() -> None:
         return
     matrices = {}
     for world in options.worlds:
-        players, path = entrants(world, seeds, options.out), options.out / f"{world}.json"
+        players = entrants(world, seeds, options.out, options.labels)
+        path = options.out / f"{world}.json"
         if options.what == "play":
             play_missing(world, players, options.episodes, path)
             continue
