@@ -36,27 +36,30 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    seeds = tuple(options.seeds)
-    if options.what == "train":
-        for seed in seeds:
-            for world in options.worlds:
-                for label in options.optimizers:
-                    spent = train_missing(world, label, seed, options.frames, options.out)
-                    print(f"{world} {label} {seed}: {spent:.1f} s", flush=True)
-        return
-    if options.what == "original":
+    {"train": _train, "play": _play, "report": _report, "original": _original}[options.what](
+        options
+    )
+
+
+def _train(options: argparse.Namespace) -> None:
+    for seed in options.seeds:
         for world in options.worlds:
-            run = options.out / f"{world}-adam-{seeds[0]}"
-            trained, planned, gain, half = in_the_original(world, run, options.episodes)
-            print(f"{world}: agent {trained:.2f}, planner {planned:.2f} ({gain:+.2f} ± {half:.2f})")
-        return
+            for label in options.optimizers:
+                spent = train_missing(world, label, seed, options.frames, options.out)
+                print(f"{world} {label} {seed}: {spent:.1f} s", flush=True)
+
+
+def _play(options: argparse.Namespace) -> None:
+    for world in options.worlds:
+        players = entrants(world, options.seeds, options.out, options.labels)
+        play_missing(world, players, options.episodes, options.out / f"{world}.json")
+
+
+def _report(options: argparse.Namespace) -> None:
     matrices = {}
     for world in options.worlds:
-        players = entrants(world, seeds, options.out, options.labels)
+        players = entrants(world, options.seeds, options.out, options.labels)
         path = options.out / f"{world}.json"
-        if options.what == "play":
-            play_missing(world, players, options.episodes, path)
-            continue
         matrices[world] = {team: matrix_of(path, players, team) for team in TEAMS}
         for team, cells in matrices[world].items():
             print(f"\n{world}, return of each {team}\n\n{table(cells)}")
@@ -64,8 +67,15 @@ def main() -> None:
             gains = gains_over(path, players, team, "adam", "adam")
             for label, (mean, low, high) in gains.items():
                 print(f"{world}: {label} as {team}, over adam: {mean:.2f} [{low:.2f}, {high:.2f}]")
-    if matrices and options.picture is not None:
+    if options.picture is not None:
         draw(matrices, options.picture)
+
+
+def _original(options: argparse.Namespace) -> None:
+    for world in options.worlds:
+        run = options.out / f"{world}-adam-{options.seeds[0]}"
+        trained, planned, gain, half = in_the_original(world, run, options.episodes)
+        print(f"{world}: agent {trained:.2f}, planner {planned:.2f} ({gain:+.2f} ± {half:.2f})")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Entrant:
 
 
 def entrants(
-    world: str, seeds: tuple[int, ...], out: Path, labels: Sequence[str] = LABELS
+    world: str, seeds: Sequence[int], out: Path, labels: Sequence[str] = LABELS
 ) -> list[Entrant]:
     """List who meets in a world.
 
