@@ -21,6 +21,7 @@ Algorithm = Literal["ippo", "mappo"]
 Normalisation = Literal["agent", "group", "none"]
 Optimizer = Literal["adam", "ocnopt", "coupled"]
 Expects = Literal["feedback", "open_loop"]
+Pictures = Literal["flat", "convolutional"]
 Remembers = Literal["nothing", "gated"]
 Schedule = Literal["constant", "linear"]
 Sharing = Literal["shared", "separate"]
@@ -38,6 +39,9 @@ class NetworkSettings:
         width: Width of the hidden layers.
         depth: Number of hidden layers.
         activation: Activation of the hidden layers.
+        pictures: How observations that are pictures are seen. flat: as a list of numbers;
+            convolutional: by convolutions, scaled to at most 1.
+        channels: Of the convolutions.
         squash: How continuous actions are brought into their bounds.
         observations: Whether observations are scaled by their running moments.
         values: Whether the critic works in units of the running deviation of returns.
@@ -48,6 +52,8 @@ class NetworkSettings:
     width: int = 64
     depth: int = 2
     activation: Activation = "tanh"
+    pictures: Pictures = "flat"
+    channels: int = 16
     squash: Squash = "clip"
     observations: bool = False
     values: bool = True
@@ -57,6 +63,8 @@ class NetworkSettings:
         one_of("network.sharing", self.sharing, get_args(Sharing))
         one_of("network.memory", self.memory, get_args(Remembers))
         one_of("network.activation", self.activation, get_args(Activation))
+        one_of("network.pictures", self.pictures, get_args(Pictures))
+        integer("network.channels", self.channels, low=1)
         one_of("network.squash", self.squash, get_args(Squash))
         integer("network.width", self.width, low=1)
         integer("network.depth", self.depth, low=1)
@@ -234,13 +242,6 @@ class MarlConfig:
         if not self.world:
             raise InvalidInputError("world: expected a name, got an empty one")
         integer("seed", self.seed, low=0)
-        if self.optimizer == "ocnopt" and (
-            self.network.sharing != "shared" or self.network.memory != "nothing"
-        ):
-            raise InvalidInputError(
-                "optimizer: expected adam for separate or recurrent networks, got 'ocnopt', which "
-                "trains shared networks without memory"
-            )
         if self.optimizer == "coupled" and (
             self.network.memory != "nothing" or self.network.observations or self.copies < 2
         ):
