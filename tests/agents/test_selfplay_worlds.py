@@ -43,9 +43,7 @@ def test_a_run_is_measured_and_goes_on_bitwise(name, tmp_path):
     part.world.close()
     resumed = SelfPlayJob.resume(tmp_path / "part")
     list(resumed.run())
-    pairs = zip(
-        whole.learner.policy.parameters(), resumed.learner.policy.parameters(), strict=True
-    )
+    pairs = zip(whole.learner.policy.parameters(), resumed.learner.policy.parameters(), strict=True)
     assert all(bool((a == b).all()) for a, b in pairs)
     whole.world.close()
     resumed.world.close()

@@ -16,9 +16,7 @@ def test_shares_by_hand():
     np.testing.assert_allclose(high[[0, 4]], [1.0, 0.0])
     # Only the first stratum varies about 1.5: shares of 1/2, 3/4 and 1.
     assert (low[2], high[2]) == (0.5, 1.0)
-    less, *_ = performance_profile(
-        scores, taus, seed=0, draws=200, confidence=0.95, at_most=True
-    )
+    less, *_ = performance_profile(scores, taus, seed=0, draws=200, confidence=0.95, at_most=True)
     np.testing.assert_allclose(less, [0.0, 0.25, 0.25, 0.75, 1.0])
 
 
