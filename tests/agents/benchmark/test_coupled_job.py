@@ -56,7 +56,7 @@ def test_a_run_is_read_back_as_players(tmp_path):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(InvalidInputError, match="coupled.copies"):
+    with pytest.raises(InvalidInputError, match=r"coupled\.copies"):
         CoupledRun(copies=1)
     with pytest.raises(InvalidInputError, match="discrete actions"):
         CoupledJob(replace(TINY, world="pursuit_evasion"))
