@@ -3,6 +3,7 @@
 from ocngame.agents.decider import Decider, Mixed, by_group
 from ocngame.agents.evaluation import EpisodeReturns, evaluate
 from ocngame.agents.greedy import GreedyDecider
+from ocngame.agents.line_player import LinePlayer
 from ocngame.agents.particle_game import PlannerOptions
 from ocngame.agents.planner import NashPlanner, scenario_of
 from ocngame.agents.random import RandomDecider
@@ -11,6 +12,7 @@ __all__ = [
     "Decider",
     "EpisodeReturns",
     "GreedyDecider",
+    "LinePlayer",
     "Mixed",
     "NashPlanner",
     "PlannerOptions",

@@ -14,6 +14,7 @@ from ocngame.envs.adapters.spaces import (
     action_decoder,
     canonical_action_space,
     observation_writer,
+    picture_of,
 )
 from ocngame.envs.adapters.teams import teams_of
 from ocngame.envs.world import Group
@@ -151,6 +152,7 @@ def layout_of(
                 team=name,
                 observation_size=size,
                 action_space=canonical_action_space(str(inside[0]), acts),
+                picture=picture_of(_without_mask(seen, key), image_side),
             )
         )
     own, state_size, state_side = _state(env, title, groups, state, image_side)

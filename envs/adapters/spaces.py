@@ -18,9 +18,10 @@ import numpy as np
 from gymnasium import spaces
 
 from ocngame.envs.adapters.images import image_box, shrink, shrunk_shape
+from ocngame.envs.world import Picture
 from ocngame.errors import InvalidInputError
 
-__all__ = ["action_decoder", "canonical_action_space", "observation_writer"]
+__all__ = ["action_decoder", "canonical_action_space", "observation_writer", "picture_of"]
 
 Writer = Callable[[Any, np.ndarray], None]
 
@@ -58,6 +59,29 @@ def observation_writer(space: spaces.Space, image_side: int | None = None) -> tu
     raise InvalidInputError(
         f"observation_space: expected Box, Discrete, MultiBinary, MultiDiscrete, Dict or Tuple, "
         f"got {space}"
+    )
+
+
+def picture_of(space: spaces.Space, image_side: int | None = None) -> Picture | None:
+    """Say whether observations are pictures.
+
+    Args:
+        space: The observation space.
+        image_side: Largest side of images; None for images as they are.
+
+    Returns:
+        Their shape; None for all but boxes of three dimensions.
+    """
+    if not isinstance(space, spaces.Box) or len(space.shape) != 3:
+        return None
+    if image_side is not None and image_box(space):
+        height, width, channels = shrunk_shape(space.shape, image_side)
+        return Picture(height=height, width=width, channels=channels, largest=1.0)
+    height, width, channels = space.shape
+    largest = float(np.max(space.high))
+    scaled = np.isfinite(largest) and largest > 1
+    return Picture(
+        height=height, width=width, channels=channels, largest=largest if scaled else 1.0
     )
 
 
