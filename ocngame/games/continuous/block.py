@@ -3,7 +3,8 @@ r"""A network block whose output is the solution of an ODE.
     x' = F(t, x),    x(t_0) = input,    output: x(t_K), or x(t_0) .. x(t_K)
 
 The field F is one control that acts at every stage of the solver: discretise, then optimise. Each
-interval between two times has its own number of equal Runge-Kutta steps.
+interval between two times has its own number of equal Runge-Kutta steps. In the mode `adjoint` no
+graph of the steps is kept: gradients come from backward equations.
 
 The times can be trained: `t_0` is fixed, `t_1 .. t_K` are the parameter `ends`. Where the number of
 steps is given, it stays and their length moves with the times; where their greatest length is
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 
 from ocngame._checks import integer, positive
 from ocngame.errors import InvalidInputError
+from ocngame.games.continuous.adjoint import Adjoint
+from ocngame.games.continuous.adjoint_block import AdjointSolver
 from ocngame.games.continuous.integrate import VectorField, integrate_interval
 from ocngame.games.continuous.tableau import tableau
 
@@ -36,7 +39,9 @@ class NeuralODE(nn.Module):
         field: F.
         step: Greatest length of a step, None where the number of steps is given.
         evaluations: Number of evaluations of the field in the last call.
-        total_evaluations: Number of evaluations since the block was made.
+        total_evaluations: Number of evaluations since the block was made; in the mode `adjoint`
+            with those of the backward equations.
+        adjoint: Solves in the mode `adjoint`; None in the other.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class NeuralODE(nn.Module):
         method: str = "rk4",
         every: bool = False,
         learn_times: bool = False,
+        mode: str | Adjoint = "discretise",
     ):
         """Make the block.
 
@@ -62,6 +68,9 @@ class NeuralODE(nn.Module):
             every: Whether the output has the states at all times, shape (B, K + 1, ...), instead
                 of the last one.
             learn_times: Whether t_1 .. t_K are parameters.
+            mode: "discretise" (the steps are differentiated as they are), "adjoint" (backward
+                equations by the same steps), or an `Adjoint` with settings, among them adaptive
+                steps.
 
         Raises:
             InvalidInputError: if an argument is out of range.
@@ -86,6 +95,7 @@ class NeuralODE(nn.Module):
         self._last: tuple[Tensor, list[int]] = self.times.detach(), self.steps
         self.evaluations = 0
         self.total_evaluations = 0
+        self.adjoint = None if mode == "discretise" else AdjointSolver(self, mode)
 
     @property
     def times(self) -> Tensor:
@@ -121,11 +131,14 @@ class NeuralODE(nn.Module):
         like = x[0] if isinstance(x, tuple) else x
         if isinstance(like, Tensor):
             points = points.to(like)
+        if self.adjoint is not None:
+            return self.adjoint(x, points, self._last[0].tolist(), counts)
         states: list[Any] = [x]
         for i, count in enumerate(counts):
             x = integrate_interval(self.field, x, points[i], points[i + 1], count, self.method)
             states.append(x)
-        self._count_evaluations(counts)
+        self.evaluations = sum(counts) * self.method.evaluations
+        self.total_evaluations += self.evaluations
         if not self.every:
             return x
         if isinstance(x, tuple):
@@ -143,10 +156,6 @@ class NeuralODE(nn.Module):
         lengths = [abs(b - a) / n for a, b, n in zip(ends, ends[1:], counts, strict=False)]
         return [h * b for h, n in zip(lengths, counts, strict=True) for b in self.method.b * n]
 
-    def _count_evaluations(self, counts: Sequence[int]) -> None:
-        self.evaluations = sum(counts) * self.method.evaluations
-        self.total_evaluations += self.evaluations
-
     def _count(self, points: Sequence[float]) -> list[int]:
         """Give the number of steps of every interval."""
         if self._fixed is not None:
@@ -158,7 +167,8 @@ class NeuralODE(nn.Module):
     def extra_repr(self) -> str:
         """Name the method, the times and the steps."""
         times = ", ".join(f"{t:g}" for t in self.times.tolist())
-        return f"method={self.method.name}, times=({times}), steps={self.steps}"
+        how = f"method={self.method.name}, times=({times}), steps={self.steps}"
+        return how if self.adjoint is None else f"{how}, {self.adjoint.rule}"
 
 
 def _checked(name: str, times: Sequence[float] | Tensor) -> list[float]:

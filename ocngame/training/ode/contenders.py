@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ocngame.curvature import SketchedColumns
 from ocngame.solvers.horizon import TimeControl
 from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
 from ocngame.solvers.ocnopt.rhythm import Rhythm
@@ -18,11 +19,13 @@ from ocngame.training.ode.problem import Problem
 from ocngame.training.ode.solver import evaluations_of
 from ocngame.training.ode.times import details_of, time_control
 
-__all__ = ["RHYTHM", "ODEContender", "make_ode_contenders"]
+__all__ = ["SETTINGS", "ODEContender", "make_ode_contenders"]
 
-RHYTHM = Rhythm(first=4, measure_every=4)
-"""A solve passes each layer many times, so that a few batches tell its curvature. On flows, a gap
-of six steps or more between measurements can let the steps grow without bound."""
+SETTINGS = OCNOptConfig(
+    rhythm=Rhythm(first=4, measure_every=20, ramp=0.5), columns=SketchedColumns(one_in=4)
+)
+"""A solve passes each layer many times, so that a few batches, and a part of their samples, tell
+its curvature."""
 
 
 class ODEContender:
@@ -105,7 +108,7 @@ class _OCNOptContender(Contender):
             lr=settings.lr,
             weight_decay=settings.weight_decay,
             hessian=problem.hessian,
-            config=OCNOptConfig(rhythm=RHYTHM),
+            config=SETTINGS,
             seed=config.seed,
         )
 
