@@ -33,8 +33,8 @@ FOUND = """\
   than the fixed time 1, and needs {training:.0f} % fewer in training, at an accuracy that differs
   by {points:+.1f} points in the mean; a test sample is 0.28 points. In training it saves less by
   what the policy itself takes: a pass of its own at every second step.
-- The first-order rule arrives at the same times, and as it needs no passes of its own it needs fewer
-  evaluations in training; but its rate is searched for. The policy has none.
+- The first-order rule arrives at the same times, and as it needs no passes of its own it needs
+  fewer evaluations in training; but its rate is searched for. The policy has none.
 - On this task a fixed short time does as well: the field scales with what time it has. What a
   trained time saves is the search for it. At smaller costs the times of single seeds wander, as
   the noise of batches is then as large as the slope.
