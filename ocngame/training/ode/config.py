@@ -9,7 +9,7 @@ from ocngame.training.config import AdamSettings, OCNOptSettings, Optimizer, SGD
 
 __all__ = ["PROBLEMS", "ODEConfig", "Usual", "ode_config_from_dict"]
 
-Solver = Literal["euler", "midpoint", "rk4", "adjoint_dopri5"]
+Solver = Literal["euler", "midpoint", "rk4", "adjoint_rk4", "adjoint_dopri5"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,9 @@ class ODEConfig:
         ocnopt: Settings of OCNOpt.
         adam: Settings of Adam.
         sgd: Settings of SGD.
-        solver: Rule of the even steps that are differentiated as they are, or adjoint_dopri5:
-            adaptive steps, differentiated by the adjoint equation.
+        solver: Rule of the even steps that are differentiated as they are; adjoint_rk4: such steps
+            with backward equations, in memory that does not grow with them; adjoint_dopri5:
+            adaptive steps of torchdiffeq and its adjoint equation.
         solver_steps: Number of even steps; the problem's own if not given.
         tolerance: Relative and absolute tolerance of adaptive steps.
         width: Width of the field's hidden layers, for digits its channels; the problem's own if not

@@ -74,9 +74,10 @@ MakeBlock = Callable[[nn.Module], nn.Module]
 class _Fixed:
     method: str
     steps: int
+    mode: str
 
     def __call__(self, field: nn.Module) -> nn.Module:
-        return NeuralODE(field, steps=self.steps, method=self.method)
+        return NeuralODE(field, steps=self.steps, method=self.method, mode=self.mode)
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ def block_maker(config: ODEConfig) -> MakeBlock:
     if config.solver == "adjoint_dopri5":
         return _Adjoint(config.tolerance)
     usual = PROBLEMS[config.problem].solver_steps
-    return _Fixed(config.solver, usual if config.solver_steps is None else config.solver_steps)
+    mode, method = ("adjoint" if "adjoint" in config.solver else "discretise"), config.solver
+    steps = usual if config.solver_steps is None else config.solver_steps
+    return _Fixed(method.removeprefix("adjoint_"), steps, mode)
 
 
 def evaluations_of(network: nn.Module) -> int:

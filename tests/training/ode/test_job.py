@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -93,6 +94,30 @@ def test_the_adjoint_solver_trains_and_counts_both_directions():
     assert rows[0].batch_loss == pytest.approx(finish(fixed)[0].batch_loss, rel=1e-2)
     assert rows[-1].train_loss < start
     assert rows[-1].evaluations > 3 * 2 * 7
+
+
+@pytest.mark.parametrize("solver", ["adjoint_rk4", "adjoint_dopri5"])
+def test_ocnopt_takes_the_adjoint_equation_as_adam_does(solver):
+    pytest.importorskip("torchdiffeq")
+    config = replace(SMALL, solver=solver, optimizers=("ocnopt", "adam"), steps=3, solver_steps=4)
+    rows = finish(ODEJob(config))
+    assert all(row.accepted for row in rows)
+    assert rows[0].batch_loss == pytest.approx(rows[1].batch_loss, rel=1e-5)
+    assert rows[-2].train_loss < rows[0].train_loss
+    assert rows[-2].evaluations > rows[-1].evaluations  # curvature solves back once more
+
+
+def test_an_equation_that_blows_up_is_a_refused_step_for_everyone():
+    config = replace(SMALL, solver="adjoint_rk4", optimizers=("ocnopt", "adam"), steps=2)
+    job = ODEJob(config)
+    for contender in job.contenders:
+        with torch.no_grad():
+            for parameter in contender.model.ode.parameters():
+                parameter.fill_(math.nan)
+    for row in finish(job):
+        assert not row.accepted
+        assert math.isnan(row.batch_loss)
+        assert math.isnan(row.train_loss)
 
 
 def test_states_over_time_end_where_the_network_reads_them():
