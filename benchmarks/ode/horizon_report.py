@@ -21,12 +21,13 @@ _RATES = ", ".join(f"{rate:g}" for rate in RATES)
 
 HOW = f"""\
 Digits, steps of {STEP:g} of the fourth-order rule (four evaluations each), {STEPS} steps of OCNOpt
-that measure curvature at the first four and at every fourth. The time is fixed, or starts at 1 and is moved after the weights: by the second-order
-policy at its defaults, or by Adam's step, whose rate of {_RATES} has the least loss
-and cost on a seed of its own at the cost {COSTS[1]:g}. An evaluation of a pass costs what the table
-says in units of the loss; one step is the least. "in training" counts all evaluations of the run,
-those of the second-order policy's own passes included. Means, least and greatest of the seeds; the
-accuracy in points above that of the fixed time 1 on the same seed."""
+that measure curvature at the first four and at every fourth. The time is fixed, or starts at 1 and
+is moved after the weights: by the second-order policy at its defaults, or by Adam's step, whose
+rate of {_RATES} has the least loss and cost on a seed of its own at the cost {COSTS[1]:g}.
+An evaluation of a pass costs what the table says in units of the loss; one step is the least. "in
+training" counts all evaluations of the run, those of the second-order policy's own passes
+included. Means, least and greatest of the seeds; the accuracy in points above that of the fixed
+time 1 on the same seed."""
 
 FOUND = """\
 - At the cost {cost:g} the second-order policy ends with {passes:.0f} % fewer evaluations of a pass

@@ -50,7 +50,7 @@ class Adjoint:
     adaptive: Adaptive | None = None
     nodes: int = 5
     kept: int = 8
-    drift: float = 0.1
+    drift: float = 0.5
 
     def __post_init__(self) -> None:
         """Validate the settings."""
