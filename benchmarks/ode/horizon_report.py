@@ -149,7 +149,7 @@ def draw_horizons(runs: Sequence[TimeRun], path: Path) -> None:
         axes.set_xlim(left=0)
     times.set(xlabel="steps", ylabel="integration time", ylim=(0, None))
     passes.legend(frameon=False)
-    times.legend(frameon=False, fontsize=7)
+    times.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     for axes in (passes, training, times):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
