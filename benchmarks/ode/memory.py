@@ -1,4 +1,4 @@
-"""Memory of a step by the solver's steps: what the process grows by, each in a process of its own."""
+"""Memory of a step by the steps of the solver: by how much a process grows."""
 
 import json
 import resource
@@ -44,7 +44,7 @@ def measure(task: str, path: Path) -> list[Memory]:
             for steps in STEPS:
                 arguments = [task, optimizer, solver, str(steps)]
                 command = [sys.executable, "-m", "benchmarks.ode.memory", *arguments]
-                answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+                answer = subprocess.run(command, capture_output=True, text=True, check=True)
                 found.append(Memory(**json.loads(answer.stdout)))
                 with path.open("a") as file:
                     file.write(answer.stdout)
