@@ -42,14 +42,14 @@ the memory of the optimizer per parameter, in numbers of four bytes."""
 MEMORY = f"""\
 By how many MiB the process of `digits` grows in its first two steps, with batches of {BATCH}:
 with the graph of the solver's steps, and by backward equations. Both steps of OCNOpt measure
-curvature. A process for each, by its largest resident size; some tens of MiB are the allocator's."""
+curvature. A process for each, by its largest resident size; tens of MiB are the allocator's."""
 
 LOSSES = """\
 - A step of OCNOpt that measures curvature costs 2 to 2.7 of Adam's, one that does not 1.02 to 1.08.
 - It keeps 9 to 19 numbers per parameter, Adam two.
 - On flows, curvature is the empirical Fisher matrix and the loss is not bounded below: single steps
   overshoot in the first tens of steps before the loss falls.
-- On BasicMotions, forty series, one seed of three is slower than Adam, and no optimizer's network
+- On BasicMotions, forty series, two seeds of three are slower than Adam, and no optimizer's network
   generalises: the interpolated paths lose what tells the activities apart."""
 
 
