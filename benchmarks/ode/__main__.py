@@ -4,6 +4,7 @@
     python -m benchmarks.ode run --optimizers adam --solver adjoint_dopri5
     python -m benchmarks.ode time
     python -m benchmarks.ode memory
+    python -m benchmarks.ode horizon
     python -m benchmarks.ode report
 
 Results are appended to `results.jsonl` beside this file; what is there is not run again, and what
@@ -13,12 +14,18 @@ was stopped goes on. OCNOpt is run again where the sources of ocngame have chang
 import torch
 import tyro
 
-from benchmarks.ode.commands import Measure, Report, RunTasks, Time
+from benchmarks.ode.commands import Horizon, Measure, Report, RunTasks, Time
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    commands = {"run": RunTasks, "time": Time, "memory": Measure, "report": Report}
+    commands = {
+        "run": RunTasks,
+        "time": Time,
+        "memory": Measure,
+        "horizon": Horizon,
+        "report": Report,
+    }
     tyro.extras.subcommand_cli_from_dict(commands, description=__doc__).run()
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.ode.campaign import compare, tuned
+from benchmarks.ode.horizon import HORIZON_RESULTS, compare_times
 from benchmarks.ode.memory import measure
 from benchmarks.ode.report import write_report
 from benchmarks.ode.store import MEMORY, RESULTS, TIMINGS, source_hash
@@ -79,6 +80,20 @@ class Measure:
 
     def run(self) -> None:
         measure(self.task, self.memory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Horizon:
+    """Make the runs in which the integration time is fixed, or a control.
+
+    Attributes:
+        results: The file of results.
+    """
+
+    results: Path = HORIZON_RESULTS
+
+    def run(self) -> None:
+        compare_times(self.results)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import json
 import resource
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.ode.runner import FirstOrder, Ours
@@ -79,4 +79,5 @@ def _peak() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(grown(*sys.argv[1:4], int(sys.argv[4])).__dict__))
+    named, who, how, count = sys.argv[1:]
+    print(json.dumps(asdict(grown(named, who, how, int(count)))))

@@ -1,13 +1,15 @@
 """The report: text, tables and a picture from the files of results and timings alone."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.ode.figures import Figures, median, ratio
+from benchmarks.ode.horizon import HORIZON_RESULTS, TimeRun, read_horizons
+from benchmarks.ode.horizon_report import draw_horizons, horizon_lines
 from benchmarks.ode.memory import BATCH, OPTIMIZERS, SOLVERS, STEPS, read_memory
 from benchmarks.ode.tasks import GRIDS, SEEDS, TASKS
 from ocngame.training.curves import COLOURS, LABELS
@@ -53,15 +55,25 @@ LOSSES = """\
   generalises: the interpolated paths lose what tells the activities apart."""
 
 
-def write_report(results: Path, timings: Path, memory: Path, folder: Path) -> None:
-    """Write `ode.md` and its picture."""
+def write_report(
+    results: Path, timings: Path, memory: Path, folder: Path, horizons: Path = HORIZON_RESULTS
+) -> None:
+    """Write `ode.md` and its pictures."""
     figures = Figures.load(results, timings)
     folder.mkdir(parents=True, exist_ok=True)
     draw(figures, folder / "ode_curves.png")
-    (folder / "ode.md").write_text("\n".join(lines(figures, read_memory(memory))) + "\n")
+    times = read_horizons(horizons)
+    if times:
+        draw_horizons(times, folder / "ode_horizon.png")
+    text = lines(figures, read_memory(memory), times)
+    (folder / "ode.md").write_text("\n".join(text) + "\n")
 
 
-def lines(figures: Figures, memory: Mapping[tuple[str, str, str, int], float]) -> list[str]:
+def lines(
+    figures: Figures,
+    memory: Mapping[tuple[str, str, str, int], float],
+    times: Sequence[TimeRun] = (),
+) -> list[str]:
     """Write the report's lines."""
     found = ["# Continuous time", "", HOW, ""]
     found += ["```text", "python -m benchmarks.ode run"]
@@ -74,6 +86,7 @@ def lines(figures: Figures, memory: Mapping[tuple[str, str, str, int], float]) -
     found += ["## Memory of a step", "", MEMORY, "", *_memory(memory), ""]
     found += ["## Evaluations of the field to the target", "", *_evaluations(figures), ""]
     found += ["## Test samples at the end of the runs", "", *_tests(figures), ""]
+    found += horizon_lines(times)
     found += ["## Where it loses", "", LOSSES]
     return found
 

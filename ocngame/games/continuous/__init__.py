@@ -11,16 +11,20 @@ from ocngame.games.continuous.fields import (
 )
 from ocngame.games.continuous.steppers import Adaptive, solver_errors
 from ocngame.games.continuous.tableau import TABLEAUS, Tableau, tableau
+from ocngame.games.continuous.times import LearnedTimes, TimeBounds, TimeCost
 
 __all__ = [
     "TABLEAUS",
     "Adaptive",
     "Adjoint",
     "Augment",
+    "LearnedTimes",
     "NeuralODE",
     "SecondOrder",
     "Tableau",
+    "TimeBounds",
     "TimeConv2d",
+    "TimeCost",
     "TimeLinear",
     "append_time",
     "solver_errors",

@@ -6,8 +6,9 @@ The field F is one control that acts at every stage of the solver: discretise, t
 interval between two times has its own number of equal Runge-Kutta steps. In the mode `adjoint` no
 graph of the steps is kept: gradients come from backward equations.
 
-The times can be trained: `t_0` is fixed, `t_1 .. t_K` are the parameter `ends`, which any optimizer
-of torch may move. As the number of steps stays the same, the step's length moves with them.
+The times can be trained: `t_0` is fixed, `t_1 .. t_K` are the parameter `ends`. Where the number of
+steps is given, it stays and their length moves with the times; where their greatest length is
+given, their number follows the times.
 """
 
 import itertools
@@ -28,12 +29,15 @@ from ocngame.games.continuous.tableau import tableau
 __all__ = ["NeuralODE"]
 
 
+_ROUNDING = 1e-5  # parts of a step that times in single precision may be off
+
+
 class NeuralODE(nn.Module):
     """Integrates a field from the first of several times to the last.
 
     Attributes:
         field: F.
-        steps: Number of steps of each interval, used when the times of the block are.
+        step: Greatest length of a step, None where the number of steps is given.
         evaluations: Number of evaluations of the field in the last call.
         total_evaluations: Number of evaluations since the block was made; in the mode `adjoint`
             with those of the backward equations.
@@ -88,7 +92,6 @@ class NeuralODE(nn.Module):
         self._fixed = 4 if steps is None and step is None else steps
         self._times = points
         self.ends = nn.Parameter(torch.tensor(points[1:])) if learn_times else None
-        self.steps = self._count(points)
         self._last: tuple[Tensor, list[int]] = self.times.detach(), self.steps
         self.evaluations = 0
         self.total_evaluations = 0
@@ -100,6 +103,12 @@ class NeuralODE(nn.Module):
         if self.ends is None:
             return torch.tensor(self._times, dtype=torch.float64)
         return torch.cat([self.ends.new_tensor(self._times[:1]), self.ends])
+
+    @property
+    def steps(self) -> list[int]:
+        """Number of steps of each interval between the block's own times."""
+        learned = self.ends is not None and self.step is not None
+        return self._count(self.times.tolist() if learned else self._times)
 
     def forward(self, x: Any, times: Sequence[float] | Tensor | None = None) -> Any:
         """Integrate.
@@ -153,7 +162,7 @@ class NeuralODE(nn.Module):
             return [self._fixed] * (len(points) - 1)
         assert self.step is not None  # noqa: S101 - one of the two is given
         lengths = [abs(b - a) for a, b in itertools.pairwise(points)]
-        return [max(1, math.ceil(length / self.step - 1e-9)) for length in lengths]
+        return [max(1, math.ceil(length / self.step - _ROUNDING)) for length in lengths]
 
     def extra_repr(self) -> str:
         """Name the method, the times and the steps."""

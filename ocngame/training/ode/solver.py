@@ -75,8 +75,11 @@ class _Fixed:
     method: str
     steps: int
     mode: str
+    learned: bool = False
 
     def __call__(self, field: nn.Module) -> nn.Module:
+        if self.learned:
+            return NeuralODE(field, step=1 / self.steps, method=self.method, learn_times=True)
         return NeuralODE(field, steps=self.steps, method=self.method, mode=self.mode)
 
 
@@ -102,7 +105,8 @@ def block_maker(config: ODEConfig) -> MakeBlock:
     usual = PROBLEMS[config.problem].solver_steps
     mode, method = ("adjoint" if "adjoint" in config.solver else "discretise"), config.solver
     steps = usual if config.solver_steps is None else config.solver_steps
-    return _Fixed(method.removeprefix("adjoint_"), steps, mode)
+    learned = config.times.rule != "fixed"
+    return _Fixed(method.removeprefix("adjoint_"), steps, mode, learned=learned)
 
 
 def evaluations_of(network: nn.Module) -> int:
