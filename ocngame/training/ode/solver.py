@@ -76,7 +76,7 @@ class _Fixed:
     method: str
     steps: int
     mode: str
-    learned: bool
+    learned: bool = False
 
     def __call__(self, field: nn.Module) -> nn.Module:
         rule: dict[str, Any] = {"method": self.method, "mode": self.mode}
