@@ -4,12 +4,13 @@ from ocngame.envs.adapters import AdaptedWorld
 from ocngame.envs.batched import batched_names, batched_world
 from ocngame.envs.checking import check_world
 from ocngame.envs.making import make
-from ocngame.envs.world import Group, Moment, Transition, World
+from ocngame.envs.world import Group, Moment, Picture, Transition, World
 
 __all__ = [
     "AdaptedWorld",
     "Group",
     "Moment",
+    "Picture",
     "Transition",
     "World",
     "batched_names",

@@ -24,7 +24,29 @@ from dataclasses import dataclass
 from gymnasium.spaces import Space
 from torch import Tensor, device, dtype
 
-__all__ = ["Group", "Moment", "Transition", "World"]
+__all__ = ["Group", "Moment", "Picture", "Transition", "World"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """The shape of an observation that is a picture, listed row by row with the channels last.
+
+    Attributes:
+        height: Rows.
+        width: Columns.
+        channels: Numbers per place.
+        largest: Bound of an entry where it is far above 1, as of bytes; else 1.
+    """
+
+    height: int
+    width: int
+    channels: int
+    largest: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """Numbers in all."""
+        return self.height * self.width * self.channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +60,7 @@ class Group:
             teams.
         observation_size: O, of a flattened observation.
         action_space: Discrete, MultiDiscrete or Box (one-dimensional, bounded), of one agent.
+        picture: What an observation is, if it is a picture.
     """
 
     name: str
@@ -45,6 +68,7 @@ class Group:
     team: str
     observation_size: int
     action_space: Space
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

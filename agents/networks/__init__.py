@@ -3,6 +3,7 @@
 from ocngame.agents.networks.body import Body, FeedForward, Gated
 from ocngame.agents.networks.categorical import CategoricalHead
 from ocngame.agents.networks.critic import Critic
+from ocngame.agents.networks.eyes import Look
 from ocngame.agents.networks.gaussian import GaussianHead
 from ocngame.agents.networks.head import Head
 from ocngame.agents.networks.inputs import AgentInputs
@@ -19,6 +20,7 @@ __all__ = [
     "Gated",
     "GaussianHead",
     "Head",
+    "Look",
     "Policy",
     "RunningMoments",
     "make_head",

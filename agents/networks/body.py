@@ -1,7 +1,7 @@
 r"""Bodies of policies and critics over the agents of a group, shared or one for each agent.
 
 Inputs are `[..., A, F]`. Shared: one network for all, and the inputs carry a one-hot of the agent.
-Separate: every weight has a leading axis A and all agents are one batched matrix product. Weights
+Separate: every agent has its own layers (`ocngame.agents.networks.linear`). Weights
 start orthogonal (Saxe et al., 2014), hidden layers scaled by sqrt 2 for rectifiers and 5/3 for
 tanh, the last by a number given.
 
@@ -17,67 +17,15 @@ from itertools import pairwise
 from typing import Literal, no_type_check
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
-__all__ = ["Body", "FeedForward", "Gated", "SeparateLinear", "agent_linear"]
+from ocngame.agents.networks.eyes import Eyes, Look, SeparateEyes
+from ocngame.agents.networks.linear import SeparateLinear, agent_linear
+
+__all__ = ["Body", "FeedForward", "Gated"]
 
 Activation = Literal["tanh", "relu"]
 _ACTIVATIONS = {"tanh": (nn.Tanh, 5 / 3), "relu": (nn.ReLU, 2**0.5)}
-
-
-class SeparateLinear(nn.Module):
-    """A linear layer for each of A agents: `[..., A, i] -> [..., A, o]`."""
-
-    def __init__(self, agents: int, inputs: int, outputs: int):
-        """Make parameters of zeros.
-
-        Args:
-            agents: A.
-            inputs: i.
-            outputs: o.
-        """
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(agents, outputs, inputs))
-        self.bias = nn.Parameter(torch.zeros(agents, outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply each agent's layer to its input.
-
-        Args:
-            x: [..., A, i].
-
-        Returns:
-            [..., A, o].
-        """
-        rows = x.reshape(-1, *x.shape[-2:]).transpose(0, 1)
-        out = torch.baddbmm(self.bias[:, None, :], rows, self.weight.mT)
-        return out.transpose(0, 1).reshape(*x.shape[:-1], -1)
-
-
-def agent_linear(
-    inputs: int, outputs: int, *, agents: int | None, gain: float, generator: torch.Generator
-) -> nn.Linear | SeparateLinear:
-    """Make a layer with orthogonal weights and no bias yet.
-
-    Args:
-        inputs: i.
-        outputs: o.
-        agents: A, for a layer of every agent's own; None for a shared one.
-        gain: Scale of the weights.
-        generator: For the weights.
-
-    Returns:
-        The layer.
-    """
-    layer = (
-        nn.Linear(inputs, outputs) if agents is None else SeparateLinear(agents, inputs, outputs)
-    )
-    with torch.no_grad():
-        layer.bias.zero_()
-        weights = layer.weight if agents is not None else layer.weight[None]
-        for weight in weights:
-            nn.init.orthogonal_(weight, gain, generator)
-    return layer
 
 
 class Body(nn.Module, ABC):
@@ -139,6 +87,7 @@ class FeedForward(Body):
         activation: Activation,
         gain: float,
         generator: torch.Generator,
+        look: Look | None = None,
     ):
         """Make the layers.
 
@@ -148,13 +97,10 @@ class FeedForward(Body):
             activation: Between the layers.
             gain: Scale of the last layer's weights.
             generator: For the weights.
+            look: For inputs with a picture: convolutions below the layers.
         """
         super().__init__()
-        act, scale = _ACTIVATIONS[activation]
-        layers: list[nn.Module] = []
-        for i, o in pairwise(sizes[:-1]):
-            layers.append(agent_linear(i, o, agents=agents, gain=scale, generator=generator))
-            layers.append(act())
+        layers = _hidden(sizes[:-1], agents, activation, look, generator)
         self.last = agent_linear(
             sizes[-2], sizes[-1], agents=agents, gain=gain, generator=generator
         )
@@ -186,6 +132,7 @@ class Gated(Body):
         activation: Activation,
         gain: float,
         generator: torch.Generator,
+        look: Look | None = None,
     ):
         """Make the layers.
 
@@ -195,20 +142,18 @@ class Gated(Body):
             activation: Of the layers below the gated unit.
             gain: Scale of the last layer's weights.
             generator: For the weights.
+            look: For inputs with a picture: convolutions below the layers.
         """
         super().__init__()
-        act, scale = _ACTIVATIONS[activation]
         width = sizes[-2]
-        layers: list[nn.Module] = []
-        for i, o in pairwise(sizes[:-1]):
-            layers.append(agent_linear(i, o, agents=agents, gain=scale, generator=generator))
-            layers.append(act())
+        layers = _hidden(sizes[:-1], agents, activation, look, generator)
         self.hidden = nn.Sequential(*layers)
         self.input = agent_linear(width, 3 * width, agents=agents, gain=1.0, generator=generator)
         self.state = agent_linear(width, 3 * width, agents=agents, gain=1.0, generator=generator)
         self.last = agent_linear(width, sizes[-1], agents=agents, gain=gain, generator=generator)
         self.memory_size = width
 
+    @no_type_check
     def forward(self, x: Tensor) -> Tensor:
         """Make one step from an empty memory; see `Body.forward`."""
         return self.advance(x, x.new_zeros(*x.shape[:-1], self.memory_size))[0]
@@ -218,20 +163,48 @@ class Gated(Body):
         memory = self._turn(self.input(self.hidden(x)), memory)
         return self.last(memory), memory
 
+    @no_type_check  # It is traced with proxies, with one step.
     def sequence(self, x: Tensor, memory: Tensor, over: Tensor) -> tuple[Tensor, Tensor]:
         """Run through T steps, all but the gated unit at once; see `Body.sequence`."""
-        inputs, memories = self.input(self.hidden(x)), []
-        for t in range(len(x)):
+        # The samples of the network's game, the copies, come first in what layers give.
+        steps = 1 if isinstance(x, fx.Proxy) else len(x)
+        inputs, memories = self.input(self.hidden(x.transpose(0, 1))), []
+        for t in range(steps):
             if t > 0:
                 memory = torch.where(over[t - 1][:, None, None], 0.0, memory)
-            memory = self._turn(inputs[t], memory)
+            memory = self._turn(inputs[:, t], memory)
             memories.append(memory)
-        found = torch.stack(memories)
-        return self.last(found), found
+        found = torch.stack(memories, 1)
+        return self.last(found).transpose(0, 1), found.transpose(0, 1)
 
+    @no_type_check
     def _turn(self, inputs: Tensor, memory: Tensor) -> Tensor:
         x_r, x_z, x_n = inputs.chunk(3, -1)
         h_r, h_z, h_n = self.state(memory).chunk(3, -1)
         keep = torch.sigmoid(x_z + h_z)
         new = torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n)
         return new + keep * (memory - new)
+
+
+def _hidden(
+    sizes: Sequence[int],
+    agents: int | None,
+    activation: Activation,
+    look: Look | None,
+    generator: torch.Generator,
+) -> list[nn.Module]:
+    act, scale = _ACTIVATIONS[activation]
+    layers: list[nn.Module] = []
+    inputs, *widths = sizes
+    if look is not None:
+        eyes: Eyes | SeparateEyes = (
+            Eyes(inputs, look, generator)
+            if agents is None
+            else SeparateEyes(agents, inputs, look, generator)
+        )
+        layers.append(eyes)
+        inputs = eyes.size
+    for i, o in pairwise([inputs, *widths]):
+        layers.append(agent_linear(i, o, agents=agents, gain=scale, generator=generator))
+        layers.append(act())
+    return layers

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ocngame.agents.networks.body import Body
 from ocngame.agents.networks.inputs import AgentInputs
+from ocngame.agents.networks.linear import linear_parts
 from ocngame.agents.networks.running import RunningMoments
 
 __all__ = ["Critic"]
@@ -40,16 +41,30 @@ class Critic(nn.Module):
         self.inputs, self.body, self.central, self.returns = inputs, body, central, returns
 
     @no_type_check  # It is traced with proxies.
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Give values in the network's units, from an empty memory.
 
         Args:
             x: [..., A, F].
+            mask: Allowed actions, of no consequence for values.
 
         Returns:
             [..., A, 1].
         """
-        return self.body(x)
+        return self.read(self.body(x), mask)
+
+    @no_type_check
+    def read(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Give what the body gives.
+
+        Args:
+            outputs: [..., A, 1].
+            mask: Allowed actions, of no consequence for values.
+
+        Returns:
+            [..., A, 1].
+        """
+        return outputs
 
     def parts(self, observations: Tensor, state: Tensor) -> tuple[Tensor, ...]:
         """Say what it sees.
@@ -99,6 +114,4 @@ class Critic(nn.Module):
             returns: [n].
         """
         if self.returns is not None:
-            last = self.body.last
-            weight, bias = last.weight, last.bias
-            self.returns.update_under(returns.unsqueeze(-1), weight.data, bias.data)
+            self.returns.update_under(returns.unsqueeze(-1), linear_parts(self.body.last))

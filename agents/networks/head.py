@@ -21,7 +21,8 @@ class Head(ABC):
 
     Attributes:
         size: Numbers that the network itself gives per agent.
-        free: Numbers that are the same in every state, parameters beside the network.
+        free: Numbers that are the same in every state, parameters beside the network: none, or as
+            many as the network gives.
     """
 
     size: int

@@ -1,4 +1,8 @@
-"""The policy of a group: what each agent sees, a body, a head."""
+"""The policy of a group: what each agent sees, a body, a head.
+
+The head's free numbers are the offset of a layer whose input is zero, so that they are the control
+of a stage of the network's game like the weights of a layer.
+"""
 
 from typing import no_type_check
 
@@ -8,6 +12,7 @@ from torch import Tensor, nn
 from ocngame.agents.networks.body import Body
 from ocngame.agents.networks.head import Head
 from ocngame.agents.networks.inputs import AgentInputs
+from ocngame.games.twins import LastOffset
 
 __all__ = ["Policy"]
 
@@ -19,12 +24,12 @@ class Policy(nn.Module):
         inputs: From observations to inputs of the body.
         body: The network.
         head: The action distribution.
-        log_std: The head's free numbers, None if it has none.
+        free: Gives the head's free numbers, None if it has none.
         agents: A.
         observation_size: O.
     """
 
-    log_std: nn.Parameter | None
+    free: LastOffset | None
 
     def __init__(self, inputs: AgentInputs, body: Body, head: Head, log_std: float = 0.0):
         """Keep the parts.
@@ -37,8 +42,8 @@ class Policy(nn.Module):
         """
         super().__init__()
         self.inputs, self.body, self.head = inputs, body, head
-        free = nn.Parameter(torch.full((head.free,), log_std)) if head.free else None
-        self.register_parameter("log_std", free)
+        start = nn.Parameter(torch.full((head.free,), log_std))
+        self.free = LastOffset(start) if head.free else None
         self.agents, (self.observation_size,) = inputs.agents, inputs.sizes
 
     def advance(
@@ -55,7 +60,7 @@ class Policy(nn.Module):
             Outputs [B, A, P] of the distribution, and the new memory.
         """
         outputs, memory = self.body.advance(self.inputs(observations), memory)
-        return self.head.allow(self.complete(outputs), mask), memory
+        return self.read(outputs, mask), memory
 
     @no_type_check  # It is traced with proxies.
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -68,18 +73,19 @@ class Policy(nn.Module):
         Returns:
             [..., A, P], of the distribution over the allowed actions.
         """
-        return self.head.allow(self.complete(self.body(x)), mask)
+        return self.read(self.body(x), mask)
 
     @no_type_check
-    def complete(self, outputs: Tensor) -> Tensor:
-        """Put the free numbers behind what the body gives.
+    def read(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Put the free numbers behind what the body gives, and take forbidden actions out.
 
         Args:
             outputs: [..., A, size of the head].
+            mask: Allowed actions [..., A, k], None where all are.
 
         Returns:
             [..., A, P].
         """
-        if self.log_std is None:
-            return outputs
-        return torch.cat([outputs, self.log_std.expand_as(outputs)], -1)
+        if self.free is not None:
+            outputs = torch.cat([outputs, self.free(torch.zeros_like(outputs))], -1)
+        return self.head.allow(outputs, mask)

@@ -15,6 +15,8 @@ mean', std', its last layer `y = W h + b` is rewritten so that what it stands fo
     W <- W std / std',    b <- (std b + mean - mean') / std'
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -100,17 +102,17 @@ class RunningMoments(nn.Module):
         return self.mean.to(samples) + self.deviation.to(samples) * samples
 
     @torch.no_grad()
-    def update_under(self, samples: Tensor, weight: Tensor, bias: Tensor) -> None:
-        """Take samples in and rewrite the layer whose outputs these moments scale.
+    def update_under(self, samples: Tensor, layers: Sequence[nn.Linear]) -> None:
+        """Take samples in and rewrite the layers whose outputs these moments scale.
 
         Args:
             samples: Shape (n, size).
-            weight: Of the layer, last dimensions (size, width); changed in place.
-            bias: Of the layer, last dimension size; changed in place.
+            layers: The layers, of `size` outputs each; changed in place.
         """
         mean, deviation = self.mean, self.deviation
         self.update(samples)
-        ratio = (deviation / self.deviation).to(weight)
-        shift = ((mean - self.mean) / self.deviation).to(weight)
-        weight.mul_(ratio[:, None])
-        bias.mul_(ratio).add_(shift)
+        ratio, shift = deviation / self.deviation, (mean - self.mean) / self.deviation
+        for layer in layers:
+            weight, bias = layer.weight, layer.bias
+            weight.mul_(ratio.to(weight)[:, None])
+            bias.mul_(ratio.to(bias)).add_(shift.to(bias))

@@ -23,11 +23,12 @@ class Descent(ABC):
     refused: int = 0
 
     @abstractmethod
-    def step(self, closure: Callable[[], Tensor]) -> bool:
+    def step(self, closure: Callable[[], Tensor], weight: Tensor | None = None) -> bool:
         """Make a step.
 
         Args:
             closure: Runs the network once and gives the loss, with its graph.
+            weight: Of the outputs' positions in the loss, samples first; None where all are alike.
 
         Returns:
             Whether the step was made; one with non-finite numbers leaves everything as it was.
@@ -69,7 +70,7 @@ class AdamDescent(Descent):
         self._lr, self._clip = lr, clip_gradient
         self._optimizer = torch.optim.Adam(self._parameters, lr=lr, eps=1e-5, fused=True)
 
-    def step(self, closure: Callable[[], Tensor]) -> bool:
+    def step(self, closure: Callable[[], Tensor], weight: Tensor | None = None) -> bool:
         """Make a step; see `Descent.step`."""
         self._optimizer.zero_grad()
         closure().backward()

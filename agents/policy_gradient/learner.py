@@ -14,6 +14,7 @@ from torch import Tensor
 from ocngame.agents.networks import Critic, Policy
 from ocngame.agents.policy_gradient.advantages import Advantages, generalised_advantages
 from ocngame.agents.policy_gradient.descent import Descent
+from ocngame.agents.policy_gradient.passes import Pass
 from ocngame.agents.policy_gradient.samples import Layout, Samples
 from ocngame.agents.policy_gradient.segment import GroupSegment, Segment
 from ocngame.agents.policy_gradient.surrogate import critic_loss, policy_loss
@@ -62,6 +63,7 @@ class GroupLearner:
         group: Group,
         policy: Policy,
         critic: Critic,
+        passes: tuple[Pass, Pass],
         descents: tuple[Descent, Descent],
         settings: SurrogateSettings,
         *,
@@ -76,6 +78,7 @@ class GroupLearner:
             group: The agents.
             policy: Their policy.
             critic: Their critic.
+            passes: Through policy and critic, as samples lie.
             descents: Of policy and critic.
             settings: Of the surrogate.
             layout: Of the samples.
@@ -84,7 +87,8 @@ class GroupLearner:
             copies: B.
         """
         self.group, self.policy, self.critic = group, policy, critic
-        self._descents, self._settings, self._layout = descents, settings, layout
+        self._passes, self._descents = passes, descents
+        self._settings, self._layout = settings, layout
         self._epochs, self._minibatches = epochs, minibatches
         size, device = critic.body.memory_size, next(critic.parameters()).device
         self.memory = torch.zeros(copies, len(group.agents), size, device=device)
@@ -213,17 +217,13 @@ class GroupLearner:
         return values
 
     def _step_policy(self, batch: Samples, over: Tensor, memory: Tensor) -> Tensor:
-        settings, policy, told = self._settings, self.policy, []
+        settings, run, told = self._settings, self._passes[0], []
 
         def closure() -> Tensor:
-            if self._layout.sequences:
-                body, _ = policy.body.sequence(batch.x, memory, over)
-                outputs = policy.head.allow(policy.complete(body), batch.masks)
-            else:
-                outputs = policy(batch.x, batch.masks)
+            outputs = run(batch.x, batch.masks, memory, over)
             loss = policy_loss(
-                policy.head,
-                outputs,
+                self.policy.head,
+                run.turned(outputs),
                 batch.choices,
                 batch.old,
                 batch.advantages,
@@ -234,19 +234,16 @@ class GroupLearner:
             told.append(torch.stack([loss.entropy, loss.divergence, loss.clipped]))
             return loss.loss
 
-        self._descents[0].step(closure)
+        self._descents[0].step(closure, _turned(run, batch.weight))
         return told[0].cpu()
 
     def _step_critic(self, batch: Samples, over: Tensor, memory: Tensor) -> Tensor:
-        critic, told = self.critic, []
+        run, told = self._passes[1], []
 
         def closure() -> Tensor:
-            if self._layout.sequences:
-                outputs, _ = critic.body.sequence(batch.critic_x, memory, over)
-            else:
-                outputs = critic(batch.critic_x)
+            outputs = run(batch.critic_x, None, memory, over)
             loss = critic_loss(
-                outputs.squeeze(-1),
+                run.turned(outputs).squeeze(-1),
                 batch.values,
                 batch.targets,
                 batch.weight,
@@ -255,13 +252,17 @@ class GroupLearner:
             told.append(loss.detach())
             return loss
 
-        self._descents[1].step(closure)
+        self._descents[1].step(closure, _turned(run, batch.weight))
         return told[0].cpu()
 
     def _learn_observations(self, segment: Segment, own: GroupSegment) -> None:
         self.policy.inputs.learn(own.acting, own.observations)
         parts = self.critic.parts(own.observations, segment.states)
         self.critic.inputs.learn(own.acting, *parts)
+
+
+def _turned(run: Pass, weight: Tensor | None) -> Tensor | None:
+    return None if weight is None else run.turned(weight)
 
 
 def _explained(values: Tensor, returns: Tensor) -> float:

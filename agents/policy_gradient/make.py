@@ -10,6 +10,8 @@ from ocngame.agents.networks import (
     Critic,
     FeedForward,
     Gated,
+    Head,
+    Look,
     Policy,
     RunningMoments,
     make_head,
@@ -17,11 +19,12 @@ from ocngame.agents.networks import (
 from ocngame.agents.policy_gradient.descent import AdamDescent, Descent
 from ocngame.agents.policy_gradient.learner import GroupLearner
 from ocngame.agents.policy_gradient.ocnopt_descent import critic_descent, policy_descent
+from ocngame.agents.policy_gradient.passes import Pass, SequencePass, StepPass
 from ocngame.agents.policy_gradient.samples import Layout
 from ocngame.envs import Group, World
 from ocngame.training.marl_config import MarlConfig
 
-__all__ = ["make_critic", "make_learners", "make_policy"]
+__all__ = ["make_critic", "make_learners", "make_policies", "make_policy"]
 
 _FIRST_GAIN = 0.01
 """Scale of a policy's last layer: all actions are about equally probable at first."""
@@ -40,8 +43,23 @@ def make_policy(group: Group, config: MarlConfig, generator: torch.Generator) ->
     """
     head = make_head(group.action_space, config.network.squash)
     inputs = _inputs([group.observation_size], group, config)
-    body = _body(inputs.size, head.size, group, config, _FIRST_GAIN, generator)
+    look = _look(group, 0, config)
+    body = _body((inputs.size, head.size), group, config, _FIRST_GAIN, look, generator)
     return Policy(inputs, body, head).to(config.device)
+
+
+def make_policies(world: World, config: MarlConfig) -> dict[str, Policy]:
+    """Make the policies of all groups of a world.
+
+    Args:
+        world: The world.
+        config: Settings.
+
+    Returns:
+        Policies by the groups' names.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    return {group.name: make_policy(group, config, generator) for group in world.groups}
 
 
 def make_critic(
@@ -61,7 +79,8 @@ def make_critic(
     central = config.algorithm == "mappo"
     sizes = [state_size, group.observation_size] if central else [group.observation_size]
     inputs = _inputs(sizes, group, config)
-    body = _body(inputs.size, 1, group, config, 1.0, generator)
+    look = _look(group, sum(sizes[:-1]), config)
+    body = _body((inputs.size, 1), group, config, 1.0, look, generator)
     returns = RunningMoments(1) if config.network.values else None
     return Critic(inputs, body, central=central, returns=returns).to(config.device)
 
@@ -80,16 +99,19 @@ def make_learners(world: World, config: MarlConfig) -> Mapping[str, GroupLearner
     learners = {}
     network = config.network
     sequences = network.memory == "gated"
+    run = SequencePass if sequences else StepPass
     layout = Layout(rows=network.sharing == "shared" and not sequences, sequences=sequences)
     for group in world.groups:
         policy = make_policy(group, config, generator)
         critic = make_critic(group, world.state_size, config, generator)
         own = config.adam if config.optimizer == "adam" else config.ocnopt
+        passes = run(policy), run(critic)
         learners[group.name] = GroupLearner(
             group,
             policy,
             critic,
-            _descents(policy, critic, config),
+            passes,
+            _descents(passes, policy.head, config),
             config.surrogate,
             layout=layout,
             epochs=own.epochs,
@@ -99,10 +121,11 @@ def make_learners(world: World, config: MarlConfig) -> Mapping[str, GroupLearner
     return learners
 
 
-def _descents(policy: Policy, critic: Critic, config: MarlConfig) -> tuple[Descent, Descent]:
+def _descents(passes: tuple[Pass, Pass], head: Head, config: MarlConfig) -> tuple[Descent, Descent]:
+    policy, critic = passes
     if config.optimizer == "ocnopt":
         return (
-            policy_descent(policy, config.ocnopt, config.seed),
+            policy_descent(policy, head, config.ocnopt, config.seed),
             critic_descent(critic, config.ocnopt, config.seed),
         )
     adam = config.adam
@@ -122,15 +145,24 @@ def _inputs(sizes: list[int], group: Group, config: MarlConfig) -> AgentInputs:
     )
 
 
+def _look(group: Group, start: int, config: MarlConfig) -> Look | None:
+    network, picture = config.network, group.picture
+    if picture is None or network.pictures == "flat":
+        return None
+    scale = 1.0 if network.observations else 1.0 / picture.largest
+    return Look(picture=picture, start=start, channels=network.channels, scale=scale)
+
+
 def _body(
-    inputs: int,
-    outputs: int,
+    ends: tuple[int, int],
     group: Group,
     config: MarlConfig,
     gain: float,
+    look: Look | None,
     generator: torch.Generator,
 ) -> Body:
     network = config.network
+    inputs, outputs = ends
     kind = Gated if network.memory == "gated" else FeedForward
     return kind(
         [inputs, *[network.width] * network.depth, outputs],
@@ -138,4 +170,5 @@ def _body(
         activation=network.activation,
         gain=gain,
         generator=generator,
+        look=look,
     )

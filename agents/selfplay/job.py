@@ -29,7 +29,7 @@ from ocngame.training.selfplay_config import SelfPlayConfig, selfplay_config_fro
 
 __all__ = ["SelfPlayJob", "load_selfplay_decider"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class SelfPlayJob(Job[SelfPlayRow]):
@@ -122,10 +122,13 @@ class SelfPlayJob(Job[SelfPlayRow]):
             The row.
         """
         config = self.config
-        found = magnet = math.nan
+        found = newest = magnet = math.nan
+        learner = self.learner
         if isinstance(self.world, TreeWorld):
-            tree, nets = self.world.tree, (self.learner.policy, self.learner.magnet)
-            found, magnet = (exploitability(tree, tree.policy(_chooser(net))) for net in nets)
+            tree, nets = self.world.tree, (learner.policy, learner.trained, learner.magnet)
+            found, newest, magnet = (
+                exploitability(tree, tree.policy(_chooser(net))) for net in nets
+            )
         world = make_turn_world(config.world, min(config.episodes, 256))
         returns = {}
         for i, group in enumerate(world.groups):
@@ -135,6 +138,7 @@ class SelfPlayJob(Job[SelfPlayRow]):
             ]
             played = evaluate(world, pair, episodes=config.episodes, seed=config.seed)
             returns[group.name] = played.means[group.team]
+        world.close()
         details = info or LearnerInfo(
             critic_loss=math.nan, entropy=math.nan, divergence=math.nan, from_magnet=math.nan
         )
@@ -143,6 +147,7 @@ class SelfPlayJob(Job[SelfPlayRow]):
             step=self.step,
             decisions=self.decisions,
             exploitability=found,
+            trained_exploitability=newest,
             magnet_exploitability=magnet,
             against_random=returns,
             critic_loss=details.critic_loss,

@@ -11,16 +11,23 @@ drives the regularisation's bias out, as the outer iteration of regularised Nash
 (Perolat et al., 2206.15378, section on R-NaD; Perolat et al., 2002.08456). Here rho's weights move
 by `rho += tau (pi - rho)` after every iteration.
 
+A single iterate moves about with the noise of its batch and of the critic. The policy that is
+learnt is one network whose weights are an average of the iterates', `bar += beta_k (pi_k - bar)`
+with `beta_k = (1 + eta) / (k + eta)` (Shamir & Zhang, 1212.1824, section 4): of about the last
+`1 / (1 + eta)` of the iterations so far. It is not the average of strategies over a whole run that
+fictitious play and counterfactual regret minimisation need.
+
 The policy is a network of what the player sees. The objective is taken over all actions at the
 decisions that were played, not over sampled ones alone, with q from a critic Q(s, a) of the state
 of the whole world: information that players lack is averaged out by the states that come with an
 observation. `ocngame.agents.selfplay.targets` says what the critic is trained towards.
 
-The closed form of the step,
-
-    log pi_{k+1} = (log pi_k + eta q + eta alpha log rho) / (1 + eta alpha) + const
-
-is the target of OCNOpt: the policy is then a network game with the cross-entropy to it.
+The closed form of the step is
+`log pi_{k+1} = (log pi_k + eta q + eta alpha log rho) / (1 + eta alpha) + const`. The objective's
+second derivative at pi_k is `(1 / eta + alpha) F` in the logits, but for terms of q and rho that
+have no sign, with the Fisher matrix F of the policy. With this curvature OCNOpt takes the policy as
+a network game: its uncut step is the closed form to first order, and it is cut where it would
+diverge from the policy before by more than the settings allow.
 """
 
 import copy
@@ -30,11 +37,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ocngame.agents.selfplay.networks import masked_log_softmax, perceptron
+from ocngame.agents.selfplay.networks import (
+    Allowed,
+    ScaledFisher,
+    masked_log_softmax,
+    perceptron,
+)
 from ocngame.agents.selfplay.segment import Segment
 from ocngame.agents.selfplay.targets import retrace
 from ocngame.errors import NonFiniteError
-from ocngame.solvers.ocnopt import OCNOpt
+from ocngame.solvers.ocnopt import DivergenceStep, FixedDamping, OCNOpt, OCNOptConfig
 from ocngame.training.selfplay_config import LearnerConfig
 
 __all__ = ["LearnerInfo", "SelfPlayLearner"]
@@ -65,7 +77,8 @@ class SelfPlayLearner:
 
     Attributes:
         config: Settings.
-        policy: Logits [.., A] of observations [.., O].
+        trained: Plays and learns: logits [.., A] of observations [.., O].
+        policy: What is learnt: the trained policy with its weights averaged over iterations.
         magnet: The reference policy.
         critic: Action values [.., A] of states [.., S + 1], of the player to move.
     """
@@ -85,28 +98,35 @@ class SelfPlayLearner:
         self.config = config
         self._generator = torch.Generator().manual_seed(seed)
         make = (config.width, config.depth, actions, self._generator)
-        self.policy = perceptron(observation, *make)
+        self.trained = perceptron(observation, *make)
         self.critic = perceptron(state + 1, *make)
-        self.magnet = copy.deepcopy(self.policy).requires_grad_(False)
+        self.policy = copy.deepcopy(self.trained).requires_grad_(False)
+        self.magnet = copy.deepcopy(self.policy)
         self._critic_opt = torch.optim.Adam(self.critic.parameters(), config.critic_lr, eps=1e-5)
+        self._allowed = Allowed(self.trained)
         self._policy_opt: torch.optim.Adam | OCNOpt
         if config.optimizer == "ocnopt":
+            scale = 1 / config.proximal + config.magnet_weight
             self._policy_opt = OCNOpt(
-                self.policy,
-                loss=nn.CrossEntropyLoss(),
-                lr=config.policy_lr,
+                self._allowed,
+                hessian=ScaledFisher(scale=scale),
+                config=OCNOptConfig(
+                    step=DivergenceStep(divergence=scale * config.divergence),
+                    damping=FixedDamping(damping=config.damping),
+                ),
                 weight_decay=0.0,
                 seed=seed,
             )
         else:
             self._policy_opt = torch.optim.Adam(
-                self.policy.parameters(), config.policy_lr, eps=1e-5
+                self.trained.parameters(), config.policy_lr, eps=1e-5
             )
+        self._iterations = 0
         self._scale: float | None = None
         self._replay: list[Segment] = []
 
     def log_probabilities(self, observations: Tensor, masks: Tensor) -> Tensor:
-        """Give the policy.
+        """Give the policy that plays.
 
         Args:
             observations: [.., O].
@@ -115,7 +135,7 @@ class SelfPlayLearner:
         Returns:
             [.., A]; about -1e9 for actions that are not allowed.
         """
-        return masked_log_softmax(self.policy(observations), masks)
+        return masked_log_softmax(self.trained(observations), masks)
 
     def learn(self, play: Segment, progress: float) -> LearnerInfo:
         """Learn from an iteration's play.
@@ -138,10 +158,10 @@ class SelfPlayLearner:
         self._replay = [*self._replay, play][-self.config.replay :]
         loss = self._learn_critic(left, self._scale)
         info = self._learn_policy(play, left)
-        with torch.no_grad():
-            pairs = zip(self.magnet.parameters(), self.policy.parameters(), strict=True)
-            for slow, fast in pairs:
-                slow.lerp_(fast, self.config.magnet_rate)
+        self._iterations += 1
+        _follow(self.magnet, self.trained, self.config.magnet_rate)
+        eta = self.config.averaging
+        _follow(self.policy, self.trained, (1 + eta) / (self._iterations + eta))
         numbers = LearnerInfo(critic_loss=loss, **info)
         if not all(map(_is_finite, (loss, *info.values()))):
             raise NonFiniteError(
@@ -156,7 +176,9 @@ class SelfPlayLearner:
             Plain data and tensors.
         """
         return {
+            "iterations": self._iterations,
             "policy": _copy(self.policy),
+            "trained": _copy(self.trained),
             "magnet": _copy(self.magnet),
             "critic": _copy(self.critic),
             "policy_opt": self._policy_opt.state_dict(),
@@ -172,7 +194,9 @@ class SelfPlayLearner:
         Args:
             state: It.
         """
+        self._iterations = state["iterations"]
         self.policy.load_state_dict(state["policy"])
+        self.trained.load_state_dict(state["trained"])
         self.magnet.load_state_dict(state["magnet"])
         self.critic.load_state_dict(state["critic"])
         self._policy_opt.load_state_dict(state["policy_opt"])
@@ -228,23 +252,25 @@ class SelfPlayLearner:
             rho = masked_log_softmax(self.magnet(o), masks)
             q = self.critic(s)
             q = q - (old.exp() * q).sum(-1, keepdim=True)
-            ideal = (old + eta * q + eta * alpha * rho) / (1 + eta * alpha)
-            ideal = masked_log_softmax(ideal, masks).exp()
-        for group in self._policy_opt.param_groups:
-            group["lr"] = self.config.policy_lr * left
+        own = self._policy_opt
+        for group in own.param_groups:
+            group["lr"] = left if isinstance(own, OCNOpt) else self.config.policy_lr * left
         for _ in range(self.config.policy_epochs):
             order = torch.randperm(len(o), generator=self._generator)
             for index in order.split(self.config.minibatch):
-                if isinstance(self._policy_opt, OCNOpt):
-                    self._policy_opt.step(o[index], ideal[index])
+
+                def objective(i: Tensor = index) -> Tensor:
+                    log_p = self._allowed(o[i], masks[i]).log_softmax(-1)
+                    cost = alpha * (log_p - rho[i]) + (log_p - old[i]) / eta - q[i]
+                    return (log_p.exp() * cost).sum(-1).mean()
+
+                if isinstance(own, OCNOpt):
+                    own.step(objective)
                     continue
-                log_p = self.log_probabilities(o[index], masks[index])
-                p = log_p.exp()
-                cost = alpha * (log_p - rho[index]) + (log_p - old[index]) / eta - q[index]
-                self._policy_opt.zero_grad()
-                (p * cost).sum(-1).mean().backward()
-                nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.gradient_norm)
-                self._policy_opt.step()
+                own.zero_grad()
+                objective().backward()
+                nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.gradient_norm)
+                own.step()
         with torch.no_grad():
             new = self.log_probabilities(o, masks)
             return {
@@ -252,6 +278,12 @@ class SelfPlayLearner:
                 "divergence": float((new.exp() * (new - old)).sum(-1).mean()),
                 "from_magnet": float((new.exp() * (new - rho)).sum(-1).mean()),
             }
+
+
+@torch.no_grad()
+def _follow(slow: nn.Module, fast: nn.Module, share: float) -> None:
+    for a, b in zip(slow.parameters(), fast.parameters(), strict=True):
+        a.lerp_(b, share)
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:

@@ -1,11 +1,56 @@
 """The two networks of a self-play agent: a policy of what its player sees, a critic of it all."""
 
+from dataclasses import dataclass
+from typing import no_type_check
+
 import torch
 from torch import Tensor, nn
 
 from ocngame._checks import integer
+from ocngame.curvature import CrossEntropyHessian, OutputHessian
 
-__all__ = ["masked_log_softmax", "perceptron"]
+__all__ = ["Allowed", "ScaledFisher", "masked_log_softmax", "perceptron"]
+
+
+class Allowed(nn.Module):
+    """A policy's logits, those of actions that are not allowed far below the others."""
+
+    def __init__(self, policy: nn.Module):
+        """Keep the policy.
+
+        Args:
+            policy: Logits [.., A] of observations.
+        """
+        super().__init__()
+        self.policy = policy
+
+    @no_type_check  # It is traced with proxies.
+    def forward(self, observations: Tensor, mask: Tensor) -> Tensor:
+        """Give the logits.
+
+        Args:
+            observations: [.., O].
+            mask: [.., A], bool, with an allowed action in every row.
+
+        Returns:
+            [.., A].
+        """
+        return torch.where(mask, self.policy(observations), -1e9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaledFisher(OutputHessian):
+    """Multiple of the Fisher matrix `diag(p) - p p'` of a softmax.
+
+    Attributes:
+        scale: The multiple.
+    """
+
+    scale: float
+
+    def root(self, output: Tensor, right: Tensor) -> Tensor:
+        """Give its factor times vectors; see `OutputHessian.root`."""
+        return self.scale**0.5 * CrossEntropyHessian().root(output, right)
 
 
 def perceptron(

@@ -15,7 +15,8 @@ class SelfPlayRow:
     Attributes:
         step: Iterations made.
         decisions: Decisions of both players together.
-        exploitability: Of the policy, in the game's payoffs; NaN where there is no tree.
+        exploitability: Of the learnt policy, in the game's payoffs; NaN where there is no tree.
+        trained_exploitability: Of the newest iterate, without the average over iterations.
         magnet_exploitability: Of the slow reference policy.
         against_random: Mean payoff per game against the random player, by seat; actions are drawn.
         critic_loss: Mean squared error of the critic in the last iteration.
@@ -37,6 +38,7 @@ class SelfPlayRow:
     from_magnet: float
     rates: dict[str, float] = field(default_factory=dict)
     cpu_seconds: float
+    trained_exploitability: float = math.nan
 
 
 def read_selfplay_rows(path: Path) -> list[SelfPlayRow]:

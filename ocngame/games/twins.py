@@ -6,6 +6,7 @@ While twins are installed, the module runs its twin and has these layers as subm
 it is as it was.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["LastOffset", "Offset", "SharedLinear", "Traced", "Twin", "installed"]
+__all__ = ["HasTwin", "LastOffset", "Offset", "SharedLinear", "Traced", "Twin", "installed"]
 
 Traced = Any
 """A tensor, or what stands for it while the network is traced."""
@@ -75,6 +76,14 @@ class Twin:
     forward: Callable[..., Any]
     layers: Mapping[str, nn.Module]
     repeats: bool = False
+
+
+class HasTwin(ABC):
+    """A module that says itself how it is spelled out."""
+
+    @abstractmethod
+    def twin(self) -> Twin:
+        """Give its twin."""
 
 
 @contextmanager

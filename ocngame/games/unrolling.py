@@ -14,7 +14,7 @@ from ocngame.games.coverage import control_kind
 from ocngame.games.recurrent import recurrent_twin
 from ocngame.games.tied import tied_twins
 from ocngame.games.transformer import TRANSFORMERS, transformer_twin
-from ocngame.games.twins import Offset, Traced, Twin
+from ocngame.games.twins import HasTwin, Offset, Traced, Twin
 
 __all__ = ["find_twins"]
 
@@ -54,7 +54,9 @@ def find_twins(
 
 
 def _twin(layer: nn.Module, steps: int) -> Twin | None:
-    """Give the twin of a module of torch's own; a subclass may compute something else."""
+    """Give the twin of a module that says it, or of torch's own, not of subclasses of these."""
+    if isinstance(layer, HasTwin):
+        return layer.twin()
     if isinstance(layer, NeuralODE):
         return solver_twin(layer)
     if type(layer) in TRANSFORMERS:

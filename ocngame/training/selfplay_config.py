@@ -19,12 +19,16 @@ class LearnerConfig:
         width: Units of the hidden layers of both networks.
         depth: Hidden layers of both.
         optimizer: Of the policy; the critic is trained by Adam.
-        policy_lr: Step size of the policy; for ocnopt the multiple of its own step.
+        policy_lr: Step size of Adam for the policy.
+        divergence: For ocnopt: divergence from the policy before that one step may make.
+        damping: For ocnopt: added to the curvature.
         critic_lr: Step size of the critic.
-        decay: Whether both shrink to a twentieth, linearly over the run.
+        decay: Whether all steps shrink to a twentieth, linearly over the run.
         magnet_weight: Weight alpha of the divergence from the slow reference policy, in units of
             the payoffs' root mean square.
         magnet_rate: Share tau of the way that the reference goes towards the policy per iteration.
+        averaging: eta of the average of the trained policy's weights that is learnt: over about the
+            last 1 / (1 + eta) of the iterations so far.
         proximal: Step size eta of mirror descent: weight 1 / eta of the divergence from the policy
             that played.
         trace: Lambda of the critic's targets: 0 looks one decision ahead, 1 to the end.
@@ -40,10 +44,13 @@ class LearnerConfig:
     depth: int = 2
     optimizer: Optimizer = "adam"
     policy_lr: float = 3e-3
+    divergence: float = 1e-2
+    damping: float = 3e-2
     critic_lr: float = 3e-3
     decay: bool = True
     magnet_weight: float = 0.2
     magnet_rate: float = 0.005
+    averaging: float = 8.0
     proximal: float = 1.0
     trace: float = 0.8
     policy_epochs: int = 4
@@ -55,9 +62,17 @@ class LearnerConfig:
     def __post_init__(self) -> None:
         """Validate the settings."""
         one_of("optimizer", self.optimizer, get_args(Optimizer))
-        for name in ("policy_lr", "critic_lr", "proximal", "gradient_norm"):
+        for name in (
+            "policy_lr",
+            "divergence",
+            "damping",
+            "critic_lr",
+            "proximal",
+            "gradient_norm",
+        ):
             positive(name, getattr(self, name))
         non_negative("magnet_weight", self.magnet_weight)
+        non_negative("averaging", self.averaging)
         in_range("magnet_rate", self.magnet_rate, low=0.0, high=1.0)
         in_range("trace", self.trace, low=0.0, high=1.0)
         for name in ("width", "depth", "policy_epochs", "critic_epochs", "replay", "minibatch"):

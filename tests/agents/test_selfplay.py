@@ -16,7 +16,9 @@ from ocngame.agents.selfplay import (
     read_selfplay_rows,
     retrace,
 )
+from ocngame.agents.selfplay.networks import masked_log_softmax
 from ocngame.errors import InvalidInputError, UnknownNameError
+from ocngame.solvers.ocnopt import OCNOpt
 from ocngame.training.selfplay_config import LeagueConfig, LearnerConfig, SelfPlayConfig
 
 SMALL = LearnerConfig(width=32, policy_epochs=1, critic_epochs=1, minibatch=128)
@@ -52,9 +54,14 @@ def test_targets_without_a_trace_look_one_decision_ahead_and_with_one_to_the_end
             torch.testing.assert_close(far[t, b], total)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_a_resumed_run_is_bitwise_the_same(tmp_path: Path, share: float):
-    config = replace(TINY, league=LeagueConfig(share=share, every=1, size=2), checkpoint_every=1)
+@pytest.mark.parametrize(("share", "optimizer"), [(0.0, "adam"), (0.5, "adam"), (0.0, "ocnopt")])
+def test_a_resumed_run_is_bitwise_the_same(tmp_path: Path, share: float, optimizer):
+    config = replace(
+        TINY,
+        learner=replace(SMALL, optimizer=optimizer),
+        league=LeagueConfig(share=share, every=1, size=2),
+        checkpoint_every=1,
+    )
     whole = SelfPlayJob.start(config, tmp_path / "whole")
     list(whole.run())
     part = SelfPlayJob.start(config, tmp_path / "part")
@@ -96,6 +103,47 @@ def test_the_league_prefers_who_is_hard_to_beat_and_drops_who_is_easy():
     assert league.member(0) is None
 
 
+def test_the_learnt_policy_is_the_average_of_the_iterates_by_its_weights():
+    job = SelfPlayJob(replace(TINY, learner=replace(SMALL, averaging=3.0)))
+    trained = job.learner.trained
+    iterates = [[p.detach().clone() for p in trained.parameters()] for _ in job.run()]
+    # The share of iterate k is (1 + eta) / (k + eta), of what is left by those after it.
+    shares, left = [], 1.0
+    for k in range(len(iterates), 0, -1):
+        shares.insert(0, left * 4.0 / (k + 3.0))
+        left *= 1 - 4.0 / (k + 3.0)
+    assert len(iterates) > 2
+    assert left == 0.0
+    for i, found in enumerate(job.learner.policy.parameters()):
+        expected = sum(s * own[i] for s, own in zip(shares, iterates, strict=True))
+        torch.testing.assert_close(found, expected)
+    newest = SelfPlayJob(replace(TINY, learner=replace(SMALL, averaging=1e12)))
+    list(newest.run())
+    for a, b in zip(
+        newest.learner.policy.parameters(), newest.learner.trained.parameters(), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_ocnopt_in_self_play_has_the_curvature_of_the_objective():
+    job = SelfPlayJob(replace(TINY, learner=replace(SMALL, optimizer="ocnopt", proximal=0.5)))
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, generator=generator, dtype=torch.float64)
+    old = logits.log_softmax(-1)
+
+    def objective(x: torch.Tensor) -> torch.Tensor:
+        # Towards the policy that played and a reference equal to it.
+        log = x.log_softmax(-1)
+        return (log.exp() * (log - old)).sum() * (1 / 0.5 + job.config.learner.magnet_weight)
+
+    expected = torch.autograd.functional.hessian(objective, logits)
+    optimizer = job.learner._policy_opt
+    assert isinstance(optimizer, OCNOpt)
+    assert optimizer.hessian is not None
+    columns = optimizer.hessian.exact(logits[None])[:, 0]
+    torch.testing.assert_close(columns.mT @ columns, expected)
+
+
 @pytest.mark.slow
 def test_kuhn_poker_is_learnt_below_a_twentieth_of_a_chip():
     learner = LearnerConfig(width=64, minibatch=128, magnet_rate=0.02)
@@ -108,24 +156,30 @@ def test_kuhn_poker_is_learnt_below_a_twentieth_of_a_chip():
 
 
 @pytest.mark.slow
-def test_tic_tac_toe_is_never_lost_in_either_seat():
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_tic_tac_toe_is_never_lost_in_either_seat(seed):
     learner = LearnerConfig(magnet_weight=0.1)
     config = SelfPlayConfig(
-        world="tictactoe", steps=400_000, learner=learner, evaluate_every=1000, episodes=8
+        world="tictactoe",
+        steps=400_000,
+        learner=learner,
+        evaluate_every=1000,
+        episodes=8,
+        seed=seed,
     )
     job = SelfPlayJob(config)
     list(job.run())
 
     def choose(seen: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return job.learner.log_probabilities(seen, mask).argmax(-1)
+            return masked_log_softmax(job.learner.policy(seen), mask).argmax(-1)
 
     assert [lost_games(choose, seat)[0] for seat in (0, 1)] == [0, 0]
 
 
 @pytest.mark.slow
 def test_ocnopt_trains_the_policy():
-    learner = replace(SMALL, optimizer="ocnopt", policy_lr=1.0, minibatch=256)
+    learner = replace(SMALL, optimizer="ocnopt", minibatch=256)
     config = replace(TINY, steps=20_000, copies=32, horizon=16, learner=learner)
     job = SelfPlayJob(config)
     before = job.measure().exploitability

@@ -6,13 +6,14 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from torch import Tensor
 
-from ocngame.envs import Group, Moment, Transition, World
+from ocngame.envs import Group, Moment, Picture, Transition, World
 
 _SPACES: dict[str, Space] = {
     "discrete": Discrete(3),
     "multi": MultiDiscrete([3, 2]),
     "box": Box(-2.0, 4.0, (1,)),
 }
+_PICTURE = Picture(height=6, width=5, channels=2, largest=200.0)
 
 
 class MatchingWorld(World):
@@ -35,16 +36,25 @@ class MatchingWorld(World):
         turns: bool = False,
         cut: bool = False,
         masked: bool = False,
+        pictures: bool = False,
     ):
         space = _SPACES[actions]
         self.groups = tuple(
-            Group(name=n, agents=tuple(a), team=n, observation_size=4, action_space=space)
+            Group(
+                name=n,
+                agents=tuple(a),
+                team=n,
+                observation_size=_PICTURE.size if pictures else 4,
+                action_space=space,
+                picture=_PICTURE if pictures else None,
+            )
             for n, a in (("team", ["a0", "a1"]), ("rest", ["b0"]))
         )
         self.batch_size, self.state_size, self.horizon = copies, 9, length
         self.device, self.dtype = torch.device("cpu"), torch.float32
         self._length, self._kind = length, actions
         self._recall, self._turns, self._cut, self._masked = recall, turns, cut, masked
+        self._pictures = pictures
         self._generator = torch.Generator().manual_seed(0)
         self._fresh()
 
@@ -107,6 +117,8 @@ class MatchingWorld(World):
             shown = torch.zeros_like(shown)
         clock = torch.full((self.batch_size, 3, 1), self._time / self._length)
         seen = torch.cat([shown, clock], -1)
+        if self._pictures:
+            seen = self._painted()
         team = torch.ones(self.batch_size, 2, dtype=torch.bool)
         if self._turns:
             team = torch.tensor([self._time % 2 == 0, self._time % 2 == 1]).expand(team.shape)
@@ -119,3 +131,14 @@ class MatchingWorld(World):
             else {},
             state=shown.flatten(1),
         )
+
+    def _painted(self) -> Tensor:
+        """Pictures of a bar in a random row whose length says the number, [B, 3, size]."""
+        p = _PICTURE
+        picture = torch.zeros(self.batch_size, 3, p.height, p.width, p.channels)
+        row = torch.randint(0, p.height, self._told.shape, generator=self._generator)
+        b, a = torch.meshgrid(torch.arange(self.batch_size), torch.arange(3), indexing="ij")
+        for place in range(3):
+            lit = (self._told >= place).float() * p.largest
+            picture[b, a, row, place + 1, 1] = lit
+        return picture.flatten(2)

@@ -9,7 +9,9 @@ from ocngame.solvers.players.info import PlayerStepInfo
 from ocngame.solvers.players.krylov_stage import KrylovSolve
 from ocngame.solvers.players.look_ahead import look_ahead
 from ocngame.solvers.players.matrix_stage import DenseSolve
+from ocngame.solvers.players.network_own import GramOwn, NetworkOwn
 from ocngame.solvers.players.optimizer import PlayerOpt
+from ocngame.solvers.players.output_columns import GradientColumns, HessianColumns, OutputColumns
 from ocngame.solvers.players.robust import RobustConfig, RobustInfo, RobustOpt
 from ocngame.solvers.players.steps import JudgedStep, PlainStep
 from ocngame.solvers.players.sweep import SweepConfig, SweepOpt
@@ -28,12 +30,17 @@ __all__ = [
     "DiagonalOwn",
     "FullOwn",
     "GivenWeights",
+    "GradientColumns",
+    "GramOwn",
+    "HessianColumns",
     "IdentityOwn",
     "InputAdversary",
     "IterateAverage",
     "JudgedStep",
     "KrylovSolve",
     "LinearEnd",
+    "NetworkOwn",
+    "OutputColumns",
     "OwnCurvature",
     "PlainStep",
     "PlayerOpt",

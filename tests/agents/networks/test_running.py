@@ -30,6 +30,6 @@ def test_what_a_layer_stands_for_does_not_change_with_the_moments():
     x = torch.randn(5, 3, dtype=torch.float64)
     before = moments.restore(layer(x))
     samples = -7 + 11 * torch.randn(40, 2, dtype=torch.float64)
-    moments.update_under(samples, layer.weight.data, layer.bias.data)
+    moments.update_under(samples, [layer])
     torch.testing.assert_close(moments.restore(layer(x)), before)
     torch.testing.assert_close(moments.mean, samples.mean(0))

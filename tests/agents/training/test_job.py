@@ -26,6 +26,7 @@ from ocngame.training.marl_config import (
 
 SEPARATE = NetworkSettings(sharing="separate")
 OCNOPT = PolicyOCNOptSettings(divergence=3e-3)
+SEEING = NetworkSettings(pictures="convolutional", channels=8)
 GATED = NetworkSettings(memory="gated", observations=True)
 
 
@@ -66,8 +67,29 @@ def _numbers(job):
         ({"masked": True}, {"algorithm": "mappo", "network": SEPARATE}),
         ({"masked": True, "cut": True}, {"optimizer": "ocnopt", "ocnopt": OCNOPT}),
         ({"actions": "multi"}, {"optimizer": "ocnopt", "algorithm": "mappo", "ocnopt": OCNOPT}),
+        ({"cut": True}, {"optimizer": "ocnopt", "network": SEPARATE, "ocnopt": OCNOPT}),
+        pytest.param(
+            *({"masked": True}, {"optimizer": "ocnopt", "network": GATED, "ocnopt": OCNOPT}),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *({"actions": "box"}, {"optimizer": "ocnopt", "ocnopt": OCNOPT}), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            *({"pictures": True}, {"optimizer": "ocnopt", "network": SEEING, "ocnopt": OCNOPT}),
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["adam", "mappo separate", "ocnopt masked", "ocnopt multi"],
+    ids=[
+        "adam",
+        "mappo separate",
+        "ocnopt masked",
+        "ocnopt multi",
+        "ocnopt separate",
+        "ocnopt gated",
+        "ocnopt box",
+        "ocnopt pictures",
+    ],
 )
 def test_both_teams_learn(world, settings):
     job = MarlJob(_config(**settings), _maker(**world))
@@ -111,19 +133,37 @@ def test_continuous_actions_find_their_target(optimizer):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"network": GATED}, {"optimizer": "ocnopt", "schedule": "constant"}],
-    ids=["adam", "gated", "ocnopt"],
+    [
+        {},
+        {"network": GATED},
+        {"optimizer": "ocnopt", "schedule": "constant"},
+        pytest.param({"optimizer": "ocnopt", "network": SEPARATE}, marks=pytest.mark.slow),
+        {"optimizer": "ocnopt", "network": GATED},
+        pytest.param({"optimizer": "ocnopt", "world": {"actions": "box"}}, marks=pytest.mark.slow),
+        {"optimizer": "ocnopt", "network": SEEING, "world": {"pictures": True}},
+    ],
+    ids=[
+        "adam",
+        "gated",
+        "ocnopt",
+        "ocnopt separate",
+        "ocnopt gated",
+        "ocnopt box",
+        "ocnopt pictures",
+    ],
 )
 @pytest.mark.parametrize("stopped", [1, 5])
 def test_a_resumed_run_is_bitwise_the_run_that_never_stopped(settings, stopped, tmp_path):
+    settings = dict(settings)
+    make = _maker(**settings.pop("world", {}))
     config = _config(7, **settings)
-    whole = MarlJob.start(config, tmp_path / "whole", _maker())
+    whole = MarlJob.start(config, tmp_path / "whole", make)
     _finish(whole)
-    cut = MarlJob.start(config, tmp_path / "cut", _maker())
+    cut = MarlJob.start(config, tmp_path / "cut", make)
     for _, _ in zip(range(stopped), cut.run(), strict=False):
         pass
     del cut
-    again = MarlJob.resume(tmp_path / "cut", _maker())
+    again = MarlJob.resume(tmp_path / "cut", make)
     assert again.step == stopped - stopped % 3
     _finish(again)
     for a, b in zip(_numbers(whole), _numbers(again), strict=True):
@@ -247,7 +287,6 @@ def test_numbers_that_are_not_finite_change_nothing():
         ({"algorithm": "ipo"}, "algorithm: unknown name 'ipo'; did you mean 'ippo'"),
         ({"frames": 0}, "frames: expected an integer of at least 1, got 0"),
         ({"world": ""}, "world: expected a name, got an empty one"),
-        ({"optimizer": "ocnopt", "network": SEPARATE}, "optimizer: expected adam for separate"),
     ],
 )
 def test_settings_are_checked(changes, message, as_user):
