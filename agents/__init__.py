@@ -1,6 +1,6 @@
 """Deciders: what acts in an environment."""
 
-from ocngame.agents.decider import Decider, by_group
+from ocngame.agents.decider import Decider, Mixed, by_group
 from ocngame.agents.evaluation import EpisodeReturns, evaluate
 from ocngame.agents.greedy import GreedyDecider
 from ocngame.agents.line_player import LinePlayer
@@ -13,6 +13,7 @@ __all__ = [
     "EpisodeReturns",
     "GreedyDecider",
     "LinePlayer",
+    "Mixed",
     "NashPlanner",
     "PlannerOptions",
     "RandomDecider",

@@ -7,6 +7,7 @@ can play several games at a time.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from ocngame.envs import Moment, World
 from ocngame.errors import InvalidInputError
 
-__all__ = ["Decider", "by_group"]
+__all__ = ["Decider", "Mixed", "by_group"]
 
 
 class Decider(ABC):
@@ -71,6 +72,24 @@ class Decider(ABC):
             The memory for the next call.
         """
         return memory
+
+
+@runtime_checkable
+class Mixed(Protocol):
+    """A decider whose probabilities of discrete actions depend on the observation alone."""
+
+    def probabilities(self, group: str, observations: Tensor, mask: Tensor) -> Tensor:
+        """Say how probable actions are, for exact values of a game.
+
+        Args:
+            group: A group that it plays, of one agent.
+            observations: [K, O].
+            mask: Allowed actions, [K, k], bool.
+
+        Returns:
+            [K, k]; 0 where not allowed.
+        """
+        ...
 
 
 def by_group(world: World, deciders: Sequence[Decider]) -> Mapping[str, Decider]:

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ocngame._checks import integer, positive
+from ocngame._checks import in_range, integer, non_negative, positive
 from ocngame.envs.batched import Scenario, Smooth, physics_of
+from ocngame.errors import InvalidInputError
 from ocngame.games import NonlinearGame
 
 __all__ = ["ParticleGame", "PlannerOptions", "particle_game"]
@@ -30,29 +31,48 @@ class PlannerOptions:
     """How a planner looks ahead.
 
     Attributes:
-        horizon: T, steps that it looks ahead.
-        iterations: Most steps of the game solver per move.
+        horizon: T, stages of the game that it solves.
+        iterations: Steps of the game solver per move.
         effort: e.
         width: Width of the smooth pieces of rewards.
         reach: Width of collisions in rewards, per group.
         other_reach: The same, of groups that are not in `reach`.
-        margin: Margin of contacts.
+        margin: Margin of contacts in the game that it solves.
+        look: L, steps of the rollouts by which first actions are chosen.
+        holds: For how many steps a first action may be held in them.
+        guidance: g, weight in them of rewards with collisions that are felt from afar.
+        sight: Width of those collisions.
+        forget: f, what is left after a step of what is known of the opponents.
+        error: s, by how much a model of the opponents may miss their velocities.
     """
 
     horizon: int = 6
-    iterations: int = 2
+    iterations: int = 1
     effort: float = 0.3
     width: float = 0.05
     reach: Mapping[str, float] = field(default_factory=lambda: {"adversary": 0.3})
     other_reach: float = 0.06
     margin: float = 0.03
+    look: int = 6
+    holds: tuple[int, ...] = (1, 3)
+    guidance: float = 0.3
+    sight: float = 0.3
+    forget: float = 0.9
+    error: float = 0.15
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         integer("horizon", self.horizon, low=1)
         integer("iterations", self.iterations, low=1)
-        for name in ("effort", "width", "other_reach", "margin"):
+        integer("look", self.look, low=1)
+        for name in ("effort", "width", "other_reach", "margin", "sight", "error"):
             positive(name, getattr(self, name))
+        non_negative("guidance", self.guidance)
+        in_range("forget", self.forget, low=0.0, high=1.0)
+        if not isinstance(self.holds, tuple) or not self.holds:
+            raise InvalidInputError(f"holds: expected at least one number, got {self.holds!r}")
+        for hold in self.holds:
+            integer("holds", hold, low=1)
         for group, reach in self.reach.items():
             positive(f"reach[{group!r}]", reach)
 

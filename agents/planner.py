@@ -1,15 +1,17 @@
 """The Nash planner: plays the first move of a game that it solves anew at every step.
 
-At each step all copies' games of the next T steps (`ocngame.agents.particle_game`) are solved at
-once by the iterative-LQ solver (`ocngame.solve`) under feedback information, from the rest of the
-plan of the step before; every team is assumed to do the same, and the planner plays its own teams'
-first controls. It needs no training. It knows what its own groups observe
-(`ocngame.agents.observer`), so it plays in the batched world and, with the same observations, in
-the original one.
+At each step all copies' games of the next T stages (`ocngame.agents.particle_game`) are solved at
+once by steps of the iterative-LQ solver under feedback information
+(`ocngame.solvers.nonlinear.quadratic_step`), from the rest of the plan of the move before: with the
+warm start, one step a move follows the game while it is played. What comes out are policies of all
+teams, not only controls. By them the planner looks ahead in the world as it is, and chooses its own
+teams' first actions (`ocngame.agents.lookahead`), against a model of the others that it learns
+while it plays (`ocngame.agents.opponents`). It needs no training. It knows what its own groups
+observe (`ocngame.agents.observer`), so it plays in the batched world and, with the same
+observations, in the original one.
 
-A plan is what the solver has after `iterations` steps, converged or not: with two steps a move and
-the warm start, the solver follows the game while it is played. A discrete action is the nearest of
-the five in the plane; of a Box, the differences are the plan's.
+In a world with a Box of actions, forces of the plan stay as they are, and the differences of the
+numbers are the force.
 """
 
 from collections.abc import Sequence
@@ -20,26 +22,28 @@ from gymnasium.spaces import Box
 from torch import Tensor
 
 from ocngame.agents.decider import Decider
+from ocngame.agents.lookahead import Lookahead
 from ocngame.agents.observer import Observer, Seen
+from ocngame.agents.opponents import MODELS, Evidence, Plan, nearest_action
 from ocngame.agents.particle_game import PlannerOptions, particle_game
 from ocngame.envs import Moment, World
 from ocngame.envs.batched import SCENARIOS, ParticleWorld, Scenario
-from ocngame.envs.batched.particle_world import ACTIONS
 from ocngame.errors import InvalidInputError, UnknownNameError
-from ocngame.solvers.nonlinear import IterationOptions
-from ocngame.solvers.solve import solve
+from ocngame.solvers.nonlinear import SingleStep, quadratic_step
 
 __all__ = ["NashPlanner", "scenario_of"]
 
-TOLERANCE = 1e-3
+_WIDEST = 5.0
+"""Largest control that a plan is begun from: beyond it a force hardly depends on its control."""
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """What the planner remembers: what it saw, and the joint controls (B, T, m) it planned."""
+class _Memory:
+    """What it saw, the joint controls (B, T, m) it planned, and what it knows of the others."""
 
     seen: Seen
     controls: Tensor
+    evidence: dict[str, Evidence]
 
 
 class NashPlanner(Decider):
@@ -74,6 +78,10 @@ class NashPlanner(Decider):
         self._continuous = continuous_actions
         self._observer = Observer(scenario, self.groups)
         self._model = particle_game(scenario, self._options)
+        self._lookahead = {
+            name: Lookahead(scenario, name, self._options, rounded=not continuous_actions)
+            for name in self.groups
+        }
 
     def start(self, world: World) -> object:
         """Begin without a plan; see `Decider.start`.
@@ -107,7 +115,11 @@ class NashPlanner(Decider):
                 )
         game, batch = self._model.game, world.batch_size
         seen = self._observer.begin(batch, world.device)
-        return _Plan(seen, seen.x.new_zeros(batch, game.horizon, game.control_size))
+        evidence = {
+            name: Evidence(seen.x.new_zeros(len(MODELS), batch), None) for name in self.groups
+        }
+        controls = seen.x.new_zeros(batch, game.horizon, game.control_size)
+        return _Memory(seen, controls, evidence)
 
     def act(
         self,
@@ -131,30 +143,34 @@ class NashPlanner(Decider):
         Raises:
             InvalidInputError: if the memory is not this planner's.
         """
-        if not isinstance(memory, _Plan):
+        if not isinstance(memory, _Memory):
             raise InvalidInputError(f"memory: expected what `start` gave, got {memory!r}")
+        begun = memory.seen.begun
         seen = self._observer.read(moment, memory.seen)
-        solution = solve(
-            self._model.game,
-            information="feedback",
-            x0=seen.x,
-            initial=memory.controls,
-            raise_on_failure=False,
-            options=IterationOptions(
-                tolerance=TOLERANCE,
-                max_iterations=self._options.iterations,
-                dynamics_hessian=False,
-            ),
+        plan = self._planned(seen.x, memory.controls)
+        x, at = seen.x.float(), self._scenario.layout
+        velocities = torch.stack([x[:, at.vx], x[:, at.vy]], -1)
+        # Looking ahead is in the world's own precision.
+        rough = Plan(
+            plan.states.float(), plan.controls.float(), plan.feedback.float(), self._model.order
         )
-        # A copy whose numbers overflowed has no plan: it does nothing and begins a new one.
-        w = torch.nan_to_num(solution.controls, nan=0.0, posinf=0.0, neginf=0.0)
-        forces = self._model.actions(w[:, 0])
-        actions = {
-            name: self._spoken(forces[:, list(self._scenario.groups[name])], moment)
-            for name in self.groups
-        }
-        rest = torch.cat([w[:, 1:], w[:, -1:]], 1)
-        return actions, _Plan(seen, rest)
+        actions, evidence = {}, {}
+        for name, ahead in self._lookahead.items():
+            known = memory.evidence[name]
+            if ahead.others:
+                known = known.after(
+                    velocities[:, list(ahead.others)],
+                    begun,
+                    forget=self._options.forget,
+                    error=self._options.error,
+                )
+            forces = ahead.choose(x, rough, known.chances)
+            if ahead.others:
+                known = replace(known, foreseen=ahead.foresee(x, rough, forces))
+            evidence[name] = known
+            actions[name] = self._spoken(forces[:, list(ahead.members)], moment)
+        rest = torch.cat([plan.controls[:, 1:], plan.controls[:, -1:]], 1)
+        return actions, _Memory(seen, rest.clamp(-_WIDEST, _WIDEST), evidence)
 
     def forget(self, memory: object, over: Tensor) -> object:
         """Drop the plans of episodes that are over; see `Decider.forget`.
@@ -166,18 +182,31 @@ class NashPlanner(Decider):
         Returns:
             The memory for the next call.
         """
-        if not isinstance(memory, _Plan):
+        if not isinstance(memory, _Memory):
             return memory
         seen = replace(memory.seen, begun=memory.seen.begun & ~over)
-        return _Plan(seen, memory.controls.masked_fill(over[:, None, None], 0.0))
+        return replace(
+            memory, seen=seen, controls=memory.controls.masked_fill(over[:, None, None], 0.0)
+        )
+
+    def _planned(self, x: Tensor, controls: Tensor) -> SingleStep:
+        step = quadratic_step(self._model.game, x, controls)
+        for _ in range(self._options.iterations - 1):
+            step = quadratic_step(self._model.game, x, step.controls)
+        lost = (~step.sound)[:, None, None]
+        # A copy whose numbers overflowed has no plan: it looks ahead by doing nothing.
+        return replace(
+            step,
+            states=torch.where(lost, x.unsqueeze(1), step.states),
+            controls=torch.where(lost, 0.0, step.controls),
+        )
 
     def _spoken(self, forces: Tensor, moment: Moment) -> Tensor:
         if self._continuous:
             x, y = forces.unbind(-1)
             parts = [torch.zeros_like(x), -x, x, -y, y]
             return torch.stack(parts, -1).clamp(0, 1).to(moment.state.dtype)
-        table = forces.new_tensor(ACTIONS)
-        return torch.cdist(forces.flatten(0, 1), table).argmin(-1).unflatten(0, forces.shape[:2])
+        return nearest_action(forces)
 
 
 def scenario_of(world: World, **options: object) -> Scenario:

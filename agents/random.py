@@ -50,6 +50,19 @@ class RandomDecider(Decider):
         """
         return {group.name: _draw(group, moment, generator) for group in self._all}, memory
 
+    def probabilities(self, group: str, observations: Tensor, mask: Tensor) -> Tensor:
+        """Give all allowed actions the same probability; see `Mixed.probabilities`.
+
+        Args:
+            group: Not used.
+            observations: Not used.
+            mask: Allowed actions, [K, k], bool.
+
+        Returns:
+            [K, k].
+        """
+        return mask.double() / mask.sum(-1, keepdim=True)
+
 
 def _draw(group: Group, moment: Moment, generator: torch.Generator) -> Tensor:
     acting = moment.acting[group.name]

@@ -24,6 +24,7 @@ def make(
     workers: int = 0,
     teams: Mapping[str, Sequence[str]] | None = None,
     horizon: int | None = None,
+    image_side: int | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     **options: Any,
@@ -40,6 +41,8 @@ def make(
         workers: Processes that the copies are spread over; 0 for this process.
         teams: From a team to its agents; None for teams by the agents' names.
         horizon: Steps after which an episode is truncated; None for the world's own.
+        image_side: Largest side of images in observations and state, which are made smaller by
+            means of blocks and brought to [0, 1]; None for images as they are.
         device: Where tensors are given.
         dtype: Of observations, rewards and state.
         **options: Of the world itself.
@@ -58,6 +61,7 @@ def make(
     """
     if isinstance(name, str) and name.startswith(_BATCHED):
         given = {"workers": workers or None, "teams": teams, "horizon": horizon}
+        given["image_side"] = image_side
         for argument, value in given.items():
             if value is not None:
                 raise InvalidInputError(
@@ -84,6 +88,7 @@ def make(
         workers=workers,
         teams=teams,
         horizon=horizon,
+        image_side=image_side,
         device=device,
         dtype=dtype,
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         FlowLoss,
         HutchinsonDivergence,
     )
+    from ocngame.solvers.horizon import TimeControl
     from ocngame.solvers.lq import Solution, Status
     from ocngame.solvers.nonlinear import IterationOptions, NonlinearSolution
     from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
@@ -57,6 +58,7 @@ _EXPORTS = {
     "PlayerOptConfig": "ocngame.solvers.players",
     "Solution": "ocngame.solvers.lq",
     "Status": "ocngame.solvers.lq",
+    "TimeControl": "ocngame.solvers.horizon",
     "solve": "ocngame.solvers.solve",
 }
 
@@ -81,6 +83,7 @@ __all__ = [
     "PlayerOptConfig",
     "Solution",
     "Status",
+    "TimeControl",
     "__version__",
     "equilibria",
     "find_equilibria",

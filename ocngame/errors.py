@@ -7,6 +7,7 @@ __all__ = [
     "ApiError",
     "CheckpointError",
     "ConvergenceError",
+    "IntegrationError",
     "InvalidInputError",
     "NonFiniteError",
     "NotDifferentiableError",
@@ -65,6 +66,10 @@ class UnsupportedModuleError(OcnGameError, TypeError):
 
 class NonFiniteError(OcnGameError, ArithmeticError):
     """Raised when a computation gives NaN or infinity; the last good state is kept."""
+
+
+class IntegrationError(NonFiniteError):
+    """Raised when an equation cannot be followed: it explodes, is stiff, or cannot be run back."""
 
 
 class NotDifferentiableError(OcnGameError, ArithmeticError):

@@ -1,8 +1,8 @@
 """Cross-play: every trained team against every other, and against random play.
 
-In a world of two teams, an entrant is a training (which has policies for both teams) or random
-play. Entrant x as the first team against y as the second gives E episodes, whose starts are the
-same for every pairing, with returns R1_e(x, y) and R2_e(x, y).
+In a world of two teams, an entrant is a training (which has policies for both teams) or a player
+without training. Entrant x as the first team against y as the second gives E episodes, whose starts
+are the same for every pairing, with returns R1_e(x, y) and R2_e(x, y).
 
 Cells of the matrix are means over the seeds of the row's and the column's contender. Intervals draw
 the seeds of rows and of columns with replacement, independently: runs are what varies, episodes are
@@ -15,39 +15,22 @@ policies, so what enters is the share of wins of a pair, as one game.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ocngame.agents.benchmark.entrants import Entrant, as_decider
 from ocngame.agents.benchmark.ratings import elo_ratings
 from ocngame.agents.benchmark.statistics import Interval, interval_of_draws
-from ocngame.agents.decider import Decider
 from ocngame.agents.evaluation import evaluate
-from ocngame.agents.random import RandomDecider
-from ocngame.agents.training import load_team
 from ocngame.envs import World
 
-__all__ = ["CrossPlay", "Entrant", "as_decider", "play_pair", "two_teams"]
+__all__ = ["CrossPlay", "play_pair", "two_teams"]
 
 Array = NDArray[np.float64]
 
 _PRIOR = 0.5
 """Wins added each way between two contenders, so that a contender who always wins has a rating."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entrant:
-    """Who plays.
-
-    Attributes:
-        label: Contender that it is a run of.
-        run: Its run folder, None for random play.
-    """
-
-    label: str
-    run: Path | None
 
 
 def two_teams(world: World) -> tuple[str, str] | None:
@@ -61,22 +44,6 @@ def two_teams(world: World) -> tuple[str, str] | None:
     """
     teams = list(dict.fromkeys(group.team for group in world.groups))
     return (teams[0], teams[1]) if len(teams) == 2 else None
-
-
-def as_decider(entrant: Entrant, world: World, team: str) -> Decider:
-    """Let an entrant play a team.
-
-    Args:
-        entrant: The entrant.
-        world: The world.
-        team: The team.
-
-    Returns:
-        Who plays it.
-    """
-    if entrant.run is None:
-        return RandomDecider([group for group in world.groups if group.team == team])
-    return load_team(entrant.run, world, team)
 
 
 def play_pair(
@@ -168,6 +135,25 @@ class CrossPlay:
             ]
         )
         return [interval_of_draws(float(v), drawn[:, i], confidence) for i, v in enumerate(values)]
+
+    def field(self) -> list[dict[str, list[float]]]:
+        """Give what every run gets as each team against the whole field.
+
+        Returns:
+            Per team (first, second), per contender, its runs' mean returns over all contenders
+            as opponents, each with the same weight, its own among them.
+        """
+        found = []
+        for team, means in enumerate(self._means):
+            table = means if team == 0 else means.T
+            against = np.stack([table[:, m].mean(1) for m in self._members], 1).mean(1)
+            found.append(
+                {
+                    label: [float(against[i]) for i in own]
+                    for label, own in zip(self.labels, self._members, strict=True)
+                }
+            )
+        return found
 
     def _rate(self, members: Sequence[NDArray[np.int64]]) -> Array:
         wins = np.array(

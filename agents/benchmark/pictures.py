@@ -1,4 +1,4 @@
-"""Pictures of a benchmark: learning curves and cross-play."""
+"""Pictures of a benchmark: learning curves, cross-play and performance profiles."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-__all__ = ["draw_crossplay", "draw_curves"]
+__all__ = ["draw_crossplay", "draw_curves", "draw_profiles"]
 
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb", "#222222")
 _LABELS = {"frames": "frames", "cpu_seconds": "CPU seconds"}
@@ -20,7 +20,7 @@ def draw_curves(results: Sequence[Mapping[str, Any]], path: Path, *, against: st
     A line is the mean of the runs, and the band goes from the worst to the best run.
 
     Args:
-        results: Trainings and random play.
+        results: Trainings and players without training; others are left out.
         path: File to write.
         against: frames or cpu_seconds.
     """
@@ -51,7 +51,7 @@ def draw_curves(results: Sequence[Mapping[str, Any]], path: Path, *, against: st
             axis.plot(x, y.mean(0), color=colour, linewidth=1.4, label=label)
             axis.fill_between(x, y.min(0), y.max(0), color=colour, alpha=0.18, linewidth=0)
         for r in results:
-            if r["kind"] == "random" and r["world"] == world:
+            if r["kind"] == "player" and r["world"] == world and r["label"] == "random":
                 axis.axhline(
                     r["teams"][team]["drawn"],
                     color="#555555",
@@ -97,4 +97,45 @@ def draw_crossplay(crosses: Mapping[str, Any], path: Path) -> None:
         first, second = cross["teams"]
         axis.set(title=f"{world}: return of {team}", xlabel=second, ylabel=first)
         figure.colorbar(image, ax=axis, shrink=0.8)
+    figure.savefig(path)
+
+
+def draw_profiles(panels: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw performance profiles with their bands.
+
+    Args:
+        panels: What `profile_panels` gave; at least one.
+        path: File to write.
+    """
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.2 * lines), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    labels = list(dict.fromkeys(label for panel in panels for label in panel["profiles"]))
+    colours = {label: _COLOURS[i % len(_COLOURS)] for i, label in enumerate(labels)}
+    for axis in grid[len(panels) :]:
+        axis.set_visible(False)
+    for axis, panel in zip(grid, panels, strict=False):
+        for label, own in panel["profiles"].items():
+            axis.plot(panel["taus"], own["value"], color=colours[label], linewidth=1.4, label=label)
+            axis.fill_between(
+                panel["taus"],
+                own["low"],
+                own["high"],
+                color=colours[label],
+                alpha=0.18,
+                linewidth=0,
+            )
+        sense = "at most" if panel["at_most"] else "at least"
+        axis.set(
+            title=panel["title"],
+            xlabel=f"{panel['axis']} x",
+            ylabel=f"share of runs with {sense} x",
+            ylim=(-0.03, 1.03),
+        )
+        axis.title.set_fontsize(9)
+        axis.legend(frameon=False, fontsize=8)
+        axis.grid(color="#dddddd", linewidth=0.6)
+        axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)

@@ -1,29 +1,41 @@
 """A whole benchmark: make what is missing, keep going past failures, then sum up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ocngame.agents.benchmark.cells import (
-    cells_of,
-    measure_random,
-    random_stem,
-    run_cell,
-    safe,
-)
-from ocngame.agents.benchmark.crossplay import CrossPlay, Entrant, play_pair, two_teams
+from ocngame._checks import integer
+from ocngame.agents.benchmark.crossplay import CrossPlay
+from ocngame.agents.benchmark.entrants import Entrant
 from ocngame.agents.benchmark.outputs import write_outputs
-from ocngame.agents.benchmark.store import Store, content_key
+from ocngame.agents.benchmark.pool import run_tasks
+from ocngame.agents.benchmark.responses import ResponseTask
+from ocngame.agents.benchmark.store import Store
 from ocngame.agents.benchmark.suite import Suite
 from ocngame.agents.benchmark.summary import cross_table, summarise
+from ocngame.agents.benchmark.tasks import (
+    PairTask,
+    Place,
+    PlayerTask,
+    Task,
+    TrainingTask,
+    VideoTask,
+    player_tasks,
+    training_tasks,
+)
+from ocngame.agents.benchmark.videos import can_be_drawn
 from ocngame.agents.training.worlds import WorldMaker, make_world
 
 __all__ = ["Notify", "run_benchmark"]
 
 Notify = Callable[[str, int, int], None]
-"""Is told what is being done, and how much of it is done, of how much."""
+"""Is told what is being done, and how much of it is done, of how much; an empty text now and then
+while there is nothing to tell."""
+
+Made = tuple[str, Entrant, dict[str, Any]]
+"""Name of a cell or a player, who plays, and the result."""
 
 
 def run_benchmark(
@@ -32,53 +44,48 @@ def run_benchmark(
     *,
     make: WorldMaker = make_world,
     notify: Notify | None = None,
+    jobs: int = 1,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Run a suite, or what is left of it.
 
     Args:
         suite: The suite.
         out: Its folder; what another call has finished there is not made again.
-        make: Makes worlds.
+        make: Makes worlds; with several processes, something that cloudpickle can send.
         notify: Is told of the progress, where given.
+        jobs: Processes that make cells.
+        tensorboard: Whether curves are written for TensorBoard as well.
 
     Returns:
         What results.json holds.
     """
+    integer("jobs", jobs, low=1)
     store, failures = Store(out), []
     say = notify if notify is not None else _quiet
 
-    def obtain(stem: str, produce: Callable[[], dict[str, Any]]) -> dict[str, Any] | None:
-        found = store.read(stem)
-        if found is not None:
-            return found
-        try:
-            store.write(stem, produce())
-        except Exception as error:  # noqa: BLE001 - whatever one cell meets, the others go on
-            failures.append(store.write_failure(stem, error))
-        return store.read(stem)
+    def obtain(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
+        for task, kind, error in run_tasks(tasks, store, make, say, jobs):
+            failures.append(store.write_failure(task.stem, kind, error))
+        found = {task.stem: store.read(task.stem) for task in tasks}
+        return {stem: result for stem, result in found.items() if result is not None}
 
-    cells = cells_of(suite)
-    random = {}
-    for world in suite.worlds:
-        stem = random_stem(suite, world)
-        random[world] = obtain(stem, lambda world=world: measure_random(suite, world, make))
-    trained = []
-    for i, cell in enumerate(cells):
-        what = f"{i + 1}/{len(cells)} {cell.config.world} {cell.label} seed {cell.config.seed}"
-
-        def tell(done: int, total: int, what: str = what) -> None:
-            say(what, done, total)
-
-        trained.append(obtain(cell.stem, lambda c=cell, tell=tell: run_cell(c, store, make, tell)))
-    results = [r for r in [*random.values(), *trained] if r is not None]
+    players, trainings = player_tasks(suite), training_tasks(suite)
+    found = obtain([*players, *trainings])
+    made = {world: _made(world, players, trainings, found, out) for world in suite.worlds}
+    later: list[Task] = []
+    pairs: dict[str, list[PairTask]] = {}
+    for world, own in made.items():
+        pairs[world] = _pairs(suite, world, own)
+        later += [*_responses(suite, world, own), *pairs[world], *_videos(suite, world, own)]
+    after = obtain(later)
     crosses = {}
-    for world in suite.worlds:
-        own = [r for r in trained if r is not None and r["world"] == world]
-        found = _cross(suite, world, own, out, make, obtain, say)
-        if found is not None:
-            crosses[world] = found
+    for world, tasks in pairs.items():
+        if tasks and all(task.stem in after for task in tasks):
+            crosses[world] = _cross(suite, made[world], [after[t.stem] for t in tasks])
+    results = [*found.values(), *(r for r in after.values() if r["kind"] != "crossplay")]
     content = summarise(suite, results, crosses, failures)
-    write_outputs(out, content)
+    write_outputs(out, content, tensorboard=tensorboard)
     return content
 
 
@@ -86,53 +93,85 @@ def _quiet(_what: str, _done: int, _total: int) -> None:
     return
 
 
-def _cross(
-    suite: Suite,
+def _made(
     world: str,
-    trained: list[dict[str, Any]],
+    players: Sequence[PlayerTask],
+    trainings: Sequence[TrainingTask],
+    found: dict[str, dict[str, Any]],
     out: Path,
-    make: WorldMaker,
-    obtain: Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any] | None],
-    notify: Notify,
-) -> dict[str, Any] | None:
-    """Play all pairings; None where they cannot be played."""
-    if not trained or len(trained[0]["teams"]) != 2:
-        return None
-    config = suite.config(world, suite.algorithms[0], suite.optimizers[0], suite.seeds[0])
-    name, copies = config.evaluation or world, config.evaluation_copies
-    place = make(name, copies, config.device)
-    try:
-        teams = two_teams(place)
-        if teams is None:
-            return None
-        who = [(r["cell"], Entrant(label=r["label"], run=out / r["run"])) for r in trained]
-        who.append(("random", Entrant(label="random", run=None)))
-        table: dict[tuple[int, int], dict[str, list[float]]] = {}
-        total = len(who) ** 2
-        for i, (first, x) in enumerate(who):
-            for j, (second, y) in enumerate(who):
-                settings = {
-                    "first": first,
-                    "second": second,
-                    "world": name,
-                    "copies": copies,
-                    "episodes": suite.crossplay_episodes,
-                    "seed": suite.evaluation_seed,
-                }
-                stem = f"{safe(world)}-crossplay-{content_key(settings)}"
+) -> list[Made]:
+    """Give who can play in a world: first who was trained, then who need not be."""
+    made: list[Made] = []
+    for task in trainings:
+        result = found.get(task.stem)
+        if result is not None and task.place.world == world:
+            entrant = Entrant(label=result["label"], run=out / result["run"])
+            made.append((task.stem, entrant, result))
+    for task in players:
+        result = found.get(task.stem)
+        if result is not None and task.place.world == world:
+            entrant = Entrant(label=result["label"], run=None, player=task.player)
+            made.append((task.player, entrant, result))
+    return made
 
-                def produce(x: Entrant = x, y: Entrant = y, s: dict = settings) -> dict[str, Any]:
-                    pair = play_pair(place, x, y, episodes=s["episodes"], seed=s["seed"])
-                    return {"kind": "crossplay", **s, "returns": pair}
 
-                result = obtain(stem, produce)
-                if result is not None:
-                    table[i, j] = result["returns"]
-                notify(f"{world} cross-play", len(table), total)
-    finally:
-        place.close()
-    if len(table) < total:
-        return None
-    n = range(len(who))
-    returns = np.array([[[table[i, j][team] for j in n] for i in n] for team in teams])
-    return cross_table(suite, teams, CrossPlay([entrant for _, entrant in who], returns))
+def _responses(suite: Suite, world: str, made: Sequence[Made]) -> list[ResponseTask]:
+    place = Place.of(suite, world)
+    return [
+        ResponseTask(
+            cell=cell,
+            run=result["config"],
+            label=entrant.label,
+            team=team,
+            place=place,
+            config=suite.response_config(world),
+            frames=suite.response_frames,
+            episodes=suite.episodes,
+            evaluation_seed=suite.evaluation_seed,
+        )
+        for cell, entrant, result in made
+        if suite.response_frames > 0 and entrant.run is not None and result["gains"] is None
+        for team in (result["teams"] if len(result["teams"]) > 1 else ())
+    ]
+
+
+def _pairs(suite: Suite, world: str, made: Sequence[Made]) -> list[PairTask]:
+    """List all pairings in a world of two teams; none where nobody was trained."""
+    if not any(entrant.run is not None for _, entrant, _ in made) or len(made[0][2]["teams"]) != 2:
+        return []
+    place = Place.of(suite, world)
+    return [
+        PairTask(
+            first=first,
+            second=second,
+            entrants=(x, y),
+            place=place,
+            episodes=suite.crossplay_episodes,
+            evaluation_seed=suite.evaluation_seed,
+        )
+        for first, x, _ in made
+        for second, y, _ in made
+    ]
+
+
+def _videos(suite: Suite, world: str, made: Sequence[Made]) -> list[VideoTask]:
+    if not suite.videos or not can_be_drawn(world):
+        return []
+    first = {entrant.label: (cell, entrant) for cell, entrant, _ in reversed(made)}
+    return [
+        VideoTask(
+            cell=cell,
+            entrant=entrant,
+            place=Place.of(suite, world),
+            evaluation_seed=suite.evaluation_seed,
+        )
+        for cell, entrant in first.values()
+    ]
+
+
+def _cross(suite: Suite, made: Sequence[Made], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    teams = list(made[0][2]["teams"])
+    n = len(made)
+    returns = np.array([[r["returns"][team] for r in results] for team in teams])
+    cross = CrossPlay([entrant for _, entrant, _ in made], returns.reshape(2, n, n, -1))
+    return cross_table(suite, teams, cross)

@@ -18,7 +18,7 @@ from ocngame.training.run_folder import RunFolder
 
 __all__ = ["Store", "content_key"]
 
-_FORMAT = 1
+_FORMAT = 2
 """Part of every key: raise it when the same settings give another content."""
 
 
@@ -67,6 +67,11 @@ class Store:
         """Where the run folders of trainings are."""
         return self.path / "runs"
 
+    @property
+    def videos(self) -> Path:
+        """Where videos are."""
+        return self.path / "videos"
+
     def read(self, stem: str) -> dict[str, Any] | None:
         """Give a result.
 
@@ -99,17 +104,18 @@ class Store:
         RunFolder(self.cells).write_json(self.cells / f"{stem}.json", plain(content))
         self._failure(stem).unlink(missing_ok=True)
 
-    def write_failure(self, stem: str, error: Exception) -> dict[str, str]:
+    def write_failure(self, stem: str, kind: str, error: str) -> dict[str, str]:
         """Keep an error.
 
         Args:
             stem: Name of the result that could not be made.
-            error: Why.
+            kind: Name of the exception.
+            error: Why, in one sentence.
 
         Returns:
             What was kept.
         """
-        content = {"cell": stem, "kind": type(error).__name__, "error": str(error)}
+        content = {"cell": stem, "kind": kind, "error": error}
         RunFolder(self.cells).write_json(self._failure(stem), content)
         return content
 

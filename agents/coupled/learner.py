@@ -118,12 +118,16 @@ class CoupledLearner:
         self.steps = 0
         world.reset(self.config.seed)
 
-    def step(self) -> PlayerStepInfo:
+    def step(self, scale: float = 1.0) -> PlayerStepInfo:
         """Play every copy anew and make one move.
+
+        Args:
+            scale: Of the settings' multiple of the stage game's move.
 
         Returns:
             What happened; costs are minus the mean returns.
         """
+        self._opt.lr = self.config.lr * scale
         info = self._opt.step(self.record())
         self.steps += 1
         return info

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ocngame.agents.decider import Decider
 from ocngame.agents.networks import Policy
+from ocngame.agents.networks.categorical import CategoricalHead
 from ocngame.envs import Moment, World
 from ocngame.errors import InvalidInputError
 
@@ -108,3 +109,34 @@ class PolicyDecider(Decider):
             name: torch.where(over[:, None, None], 0.0, own) if own.shape[-1] else own
             for name, own in memory.items()
         }
+
+    @torch.no_grad()
+    def probabilities(self, group: str, observations: Tensor, mask: Tensor) -> Tensor:
+        """Give the policy's probabilities; see `Mixed.probabilities`.
+
+        Args:
+            group: A group of one agent with one discrete action.
+            observations: [K, O].
+            mask: Allowed actions, [K, k], bool.
+
+        Returns:
+            [K, k].
+
+        Raises:
+            InvalidInputError: if the policy has a memory or another kind of actions.
+        """
+        policy = self._policies[group]
+        if policy.body.memory_size > 0 or policy.agents != 1:
+            raise InvalidInputError(
+                f"group: expected one agent without memory to have probabilities of, got "
+                f"{policy.agents} with a memory of {policy.body.memory_size} in {group!r}"
+            )
+        head = policy.head
+        if not isinstance(head, CategoricalHead) or head.sizes != (mask.shape[-1],):
+            raise InvalidInputError(
+                f"mask: expected {policy.head.size} columns of one discrete action, as {group!r} "
+                f"has, got {mask.shape[-1]}"
+            )
+        empty = observations.new_zeros(len(observations), 1, 0)
+        outputs, _ = policy.advance(observations[:, None].float(), empty, mask[:, None])
+        return outputs[:, 0].softmax(-1)

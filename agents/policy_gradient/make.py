@@ -24,7 +24,7 @@ from ocngame.agents.policy_gradient.samples import Layout
 from ocngame.envs import Group, World
 from ocngame.training.marl_config import MarlConfig
 
-__all__ = ["make_critic", "make_learners", "make_policy"]
+__all__ = ["make_critic", "make_learners", "make_policies", "make_policy"]
 
 _FIRST_GAIN = 0.01
 """Scale of a policy's last layer: all actions are about equally probable at first."""
@@ -46,6 +46,20 @@ def make_policy(group: Group, config: MarlConfig, generator: torch.Generator) ->
     look = _look(group, 0, config)
     body = _body((inputs.size, head.size), group, config, _FIRST_GAIN, look, generator)
     return Policy(inputs, body, head).to(config.device)
+
+
+def make_policies(world: World, config: MarlConfig) -> dict[str, Policy]:
+    """Make the policies of all groups of a world.
+
+    Args:
+        world: The world.
+        config: Settings.
+
+    Returns:
+        Policies by the groups' names.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    return {group.name: make_policy(group, config, generator) for group in world.groups}
 
 
 def make_critic(

@@ -27,6 +27,17 @@ class PolicyDecider(Decider):
         self.groups = tuple(group.name for group in groups)
         self._policy = policy
 
+    def seated(self, groups: Sequence[Group]) -> "PolicyDecider":
+        """Let the same network play some groups only.
+
+        Args:
+            groups: Groups with discrete actions.
+
+        Returns:
+            The decider.
+        """
+        return PolicyDecider(self.name, self._policy, groups)
+
     @torch.no_grad()
     def act(
         self,
@@ -60,3 +71,17 @@ class PolicyDecider(Decider):
             drawn = torch.multinomial(p.flatten(0, -2), 1, generator=generator)
             actions[name] = drawn.view(p.shape[:-1])
         return actions, memory
+
+    @torch.no_grad()
+    def probabilities(self, group: str, observations: Tensor, mask: Tensor) -> Tensor:
+        """Give the network's probabilities; see `Mixed.probabilities`.
+
+        Args:
+            group: Not used: all have the same network.
+            observations: [K, O].
+            mask: Allowed actions, [K, k], bool.
+
+        Returns:
+            [K, k].
+        """
+        return masked_log_softmax(self._policy(observations), mask).exp()

@@ -138,6 +138,7 @@ class SelfPlayJob(Job[SelfPlayRow]):
             ]
             played = evaluate(world, pair, episodes=config.episodes, seed=config.seed)
             returns[group.name] = played.means[group.team]
+        world.close()
         details = info or LearnerInfo(
             critic_loss=math.nan, entropy=math.nan, divergence=math.nan, from_magnet=math.nan
         )

@@ -1,6 +1,6 @@
 """Worlds of self-play by name."""
 
-from ocngame.envs import World
+from ocngame.envs import World, make
 from ocngame.envs.boards import connect_four, tictactoe
 from ocngame.envs.cards import TreeWorld
 from ocngame.errors import UnknownNameError
@@ -17,7 +17,9 @@ def make_turn_world(name: str, copies: int) -> World:
     """Make copies of a turn-based world for two.
 
     Args:
-        name: kuhn, leduc, tictactoe, connect_four, or spiel: and the name of a game of OpenSpiel.
+        name: kuhn, leduc, tictactoe, connect_four, spiel: and the name of a game of OpenSpiel that
+            is small enough for a tree, or what `ocngame.envs.make` takes, such as
+            classic/leduc_holdem_v4 or openspiel/connect_four.
         copies: How many.
 
     Returns:
@@ -32,4 +34,6 @@ def make_turn_world(name: str, copies: int) -> World:
         return _BOARDS[name](copies)
     if name.startswith(_SPIEL):
         return TreeWorld(tree_from_open_spiel(name.removeprefix(_SPIEL)), copies)
+    if not set(".:/").isdisjoint(name):
+        return make(name, batch_size=copies, seed=0)
     raise UnknownNameError("world", name, [*_TREES, *_BOARDS, f"{_SPIEL}NAME"])

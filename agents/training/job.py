@@ -19,7 +19,8 @@ from ocngame.agents.evaluation import EpisodeReturns, evaluate
 from ocngame.agents.policy_gradient.collector import Collector, EpisodeSums
 from ocngame.agents.policy_gradient.decider import PolicyDecider
 from ocngame.agents.policy_gradient.learner import UpdateReport
-from ocngame.agents.policy_gradient.make import make_learners
+from ocngame.agents.policy_gradient.make import make_learners, make_policies
+from ocngame.agents.training.coupled import CoupledTeams
 from ocngame.agents.training.pictures import draw_returns
 from ocngame.agents.training.rows import MarlRow, read_marl_rows
 from ocngame.agents.training.worlds import WorldMaker, make_world
@@ -41,8 +42,10 @@ class MarlJob(Job[MarlRow]):
     Attributes:
         config: Its settings.
         world: Its world.
-        learners: Per group.
-        collector: Plays.
+        learners: Per group; none for coupled players.
+        coupled: Who moves coupled players, else None.
+        policies: Per group.
+        collector: Plays; not for coupled players, whose moves begin with plays of their own.
         step: Number of updates made.
         folder: Where its files are, None if it is not kept.
     """
@@ -58,12 +61,17 @@ class MarlJob(Job[MarlRow]):
         torch.set_num_threads(config.threads)
         self._make = make
         self.world = make(config.world, config.copies, config.device)
-        self.learners = make_learners(self.world, config)
-        policies = {name: learner.policy for name, learner in self.learners.items()}
-        self.collector = Collector(self.world, policies, config.seed)
+        together = config.optimizer == "coupled"
+        self.learners = {} if together else make_learners(self.world, config)
+        self.policies = {name: learner.policy for name, learner in self.learners.items()}
+        if together:
+            self.policies = make_policies(self.world, config)
+        self.collector = Collector(self.world, self.policies, config.seed)
+        self.coupled = CoupledTeams(self.world, self.policies, config) if together else None
         self.cpu_seconds = 0.0
         self._measured: World | None = None
         self._reports: dict[str, UpdateReport] = {}
+        self._moved: dict[str, float] = {}
 
     @classmethod
     def start(cls, config: MarlConfig, path: Path, make: WorldMaker = make_world) -> "MarlJob":
@@ -101,6 +109,8 @@ class MarlJob(Job[MarlRow]):
         for name, learner in job.learners.items():
             learner.load_state_dict(content["learners"][name])
         job.collector.load_state_dict(content["collector"])
+        if job.coupled is not None:
+            job.coupled.load_state_dict(content["coupled"])
         job._reports = {name: UpdateReport(**r) for name, r in content["reports"].items()}
         job.step, job.cpu_seconds = content["step"], content["cpu_seconds"]
         job._metrics_size = content["metrics_size"]
@@ -123,8 +133,8 @@ class MarlJob(Job[MarlRow]):
             One decider for every team.
         """
         teams: dict[str, dict] = {}
-        for name, learner in self.learners.items():
-            teams.setdefault(learner.group.team, {})[name] = learner.policy
+        for group in self.world.groups:
+            teams.setdefault(group.team, {})[group.name] = self.policies[group.name]
         name = f"{self.config.algorithm} {self.config.optimizer}"
         return [PolicyDecider(name, policies) for policies in teams.values()]
 
@@ -192,14 +202,17 @@ class MarlJob(Job[MarlRow]):
 
     def _advance(self) -> list[MarlRow]:
         start = time.process_time()
-        segment = self.collector.collect(self.config.steps)
         linear = self.config.schedule == "linear"
         scale = 1.0 - self.step / self.total_steps if linear else 1.0
-        generator = self.collector.generator
-        self._reports = {
-            name: learner.update(segment, generator, scale)
-            for name, learner in self.learners.items()
-        }
+        if self.coupled is not None:
+            self._moved = self.coupled.update(scale)
+        else:
+            segment = self.collector.collect(self.config.steps)
+            generator = self.collector.generator
+            self._reports = {
+                name: learner.update(segment, generator, scale)
+                for name, learner in self.learners.items()
+            }
         self.step += 1
         self.cpu_seconds += time.process_time() - start
         if self.step % self.config.evaluate_every != 0 and not self.finished:
@@ -211,6 +224,12 @@ class MarlJob(Job[MarlRow]):
         most = self.measure(deterministic=True).means
         ended, self.collector.ended = self.collector.ended, EpisodeSums()
         teams = dict.fromkeys(group.team for group in self.world.groups)
+        details = self._moved | {
+            f"{name}/{key}": float(value)
+            for name, report in self._reports.items()
+            for key, value in asdict(report).items()
+        }
+        team_of = {group.name: group.team for group in self.world.groups}
         return [
             MarlRow(
                 step=self.step,
@@ -221,12 +240,7 @@ class MarlJob(Job[MarlRow]):
                 deterministic=most[team],
                 length=_ratio(ended.steps, ended.episodes),
                 cpu_seconds=self.cpu_seconds,
-                details={
-                    f"{name}/{key}": float(value)
-                    for name, report in self._reports.items()
-                    if self.learners[name].group.team == team
-                    for key, value in asdict(report).items()
-                },
+                details={k: v for k, v in details.items() if team_of[k.rsplit("/", 1)[0]] == team},
             )
             for team in teams
         ]
@@ -238,7 +252,9 @@ class MarlJob(Job[MarlRow]):
             "step": self.step,
             "cpu_seconds": self.cpu_seconds,
             "metrics_size": metrics_size,
-            "learners": {name: learner.state_dict() for name, learner in self.learners.items()},
+            "learners": {name: learner.state_dict() for name, learner in self.learners.items()}
+            or {name: {"policy": policy.state_dict()} for name, policy in self.policies.items()},
+            "coupled": None if self.coupled is None else self.coupled.state_dict(),
             "collector": self.collector.state_dict(),
             "reports": {name: asdict(report) for name, report in self._reports.items()},
         }

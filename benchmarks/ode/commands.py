@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.ode.campaign import compare, tuned
+from benchmarks.ode.horizon import HORIZON_RESULTS, compare_times
 from benchmarks.ode.report import write_report
 from benchmarks.ode.store import RESULTS, TIMINGS, source_hash
 from benchmarks.ode.tasks import TASKS
@@ -62,6 +63,20 @@ class Time:
             with self.timings.open("a") as file:
                 file.write(json.dumps(asdict(made), separators=(",", ":")) + "\n")
             print(task, made.seconds, flush=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Horizon:
+    """Make the runs in which the integration time is fixed, or a control.
+
+    Attributes:
+        results: The file of results.
+    """
+
+    results: Path = HORIZON_RESULTS
+
+    def run(self) -> None:
+        compare_times(self.results)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,15 @@
 """The report: text, tables and a picture from the files of results and timings alone."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.ode.figures import Figures, median, ratio
+from benchmarks.ode.horizon import HORIZON_RESULTS, TimeRun, read_horizons
+from benchmarks.ode.horizon_report import draw_horizons, horizon_lines
 from benchmarks.ode.tasks import GRIDS, SEEDS, TASKS
 from ocngame.training.curves import COLOURS, LABELS
 
@@ -47,15 +50,20 @@ LOSSES = """\
   generalises: the interpolated paths lose what tells the activities apart."""
 
 
-def write_report(results: Path, timings: Path, folder: Path) -> None:
-    """Write `ode.md` and its picture."""
+def write_report(
+    results: Path, timings: Path, folder: Path, horizons: Path = HORIZON_RESULTS
+) -> None:
+    """Write `ode.md` and its pictures."""
     figures = Figures.load(results, timings)
     folder.mkdir(parents=True, exist_ok=True)
     draw(figures, folder / "ode_curves.png")
-    (folder / "ode.md").write_text("\n".join(lines(figures)) + "\n")
+    times = read_horizons(horizons)
+    if times:
+        draw_horizons(times, folder / "ode_horizon.png")
+    (folder / "ode.md").write_text("\n".join(lines(figures, times)) + "\n")
 
 
-def lines(figures: Figures) -> list[str]:
+def lines(figures: Figures, times: Sequence[TimeRun] = ()) -> list[str]:
     """Write the report's lines."""
     found = ["# Continuous time", "", HOW, ""]
     found += ["```text", "python -m benchmarks.ode run"]
@@ -66,6 +74,7 @@ def lines(figures: Figures) -> list[str]:
     found += ["## Processor time and memory", "", COST, "", *_cost(figures), ""]
     found += ["## Evaluations of the field to the target", "", *_evaluations(figures), ""]
     found += ["## Test samples at the end of the runs", "", *_tests(figures), ""]
+    found += horizon_lines(times)
     found += ["## Where it loses", "", LOSSES]
     return found
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from benchmarks.ode.store import Cell, Run
 from benchmarks.supervised.trainers import state_bytes
-from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
+from ocngame.solvers.ocnopt import OCNOpt
 from ocngame.training.ode.config import ODEConfig
-from ocngame.training.ode.contenders import RHYTHM
+from ocngame.training.ode.contenders import SETTINGS
 from ocngame.training.ode.problem import Problem, make_problem
 from ocngame.training.ode.solver import evaluations_of
 
@@ -48,7 +48,7 @@ class Ours:
             problem.loss,
             lr=lr,
             hessian=problem.hessian,
-            config=OCNOptConfig(rhythm=RHYTHM),
+            config=SETTINGS,
         )
         self.refused = 0
 

@@ -39,6 +39,7 @@ class AdaptedWorld(World):
         teams: Mapping[str, Sequence[str]] | None = None,
         horizon: int | None = None,
         state: StateSource = "auto",
+        image_side: int | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
@@ -54,6 +55,8 @@ class AdaptedWorld(World):
             teams: From a team to its agents; None for teams by the agents' names.
             horizon: Steps after which an episode is truncated; None for the environment's own.
             state: Where the state comes from; "auto" for the environment's own where it has one.
+            image_side: Largest side of images in observations and state, which are made smaller
+                by means of blocks and brought to [0, 1]; None for images as they are.
             device: Where tensors are given.
             dtype: float32 or float64.
 
@@ -71,6 +74,8 @@ class AdaptedWorld(World):
             integer("horizon", horizon, low=1)
         if seed is not None:
             integer("seed", seed, low=0)
+        if image_side is not None:
+            integer("image_side", image_side, low=1)
         if dtype not in _DTYPES:
             raise InvalidInputError(f"dtype: expected float32 or float64, got {dtype}")
         if state not in {"auto", "own", "observations"}:
@@ -82,7 +87,7 @@ class AdaptedWorld(World):
             raise ApiError(
                 f"{name}: expected a ParallelEnv or an AECEnv, got {type(probe).__name__}"
             )
-        layout = layout_of(probe, title=name, teams=teams, state=state)
+        layout = layout_of(probe, title=name, teams=teams, state=state, image_side=image_side)
         probe.close()
         self.name, self.batch_size = name, batch_size
         self.groups, self.state_size = layout.groups, layout.state_size

@@ -15,6 +15,7 @@ from pettingzoo import AECEnv
 from pettingzoo.utils import wrappers
 from pettingzoo.utils.conversions import aec_to_parallel_wrapper
 
+from ocngame.envs.adapters.images import shrink
 from ocngame.envs.adapters.layout import Layout
 from ocngame.envs.adapters.record import MomentArrays, Record
 from ocngame.errors import ApiError
@@ -138,7 +139,10 @@ class Copy:
 
     def _write_state(self) -> None:
         if self._layout.own_state:
-            state = np.asarray(self._env.state()).ravel()
+            state = np.asarray(self._env.state())
+            if self._layout.state_side is not None:
+                state = shrink(state, self._layout.state_side)
+            state = state.ravel()
             if state.shape != self._next.state.shape:
                 raise ApiError(
                     f"expected a state of size {self._next.state.size}, got {state.size}"

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import AECEnv, ParallelEnv
 
+from ocngame.envs.adapters.images import is_image, shrunk_shape
 from ocngame.envs.adapters.spaces import (
     Writer,
     action_decoder,
@@ -53,6 +54,7 @@ class Layout:
         masked: Per group, whether its agents have masks.
         decoders: Per group, from actions to what the environment takes.
         own_state: Whether the state is the environment's; the observations otherwise.
+        state_side: Largest side of a state that is an image; None for a state as it is.
         state_size: S.
         horizon: Most steps of an episode, None if it has no limit that is known.
         turn_based: Whether one agent moves at a time.
@@ -65,6 +67,7 @@ class Layout:
     masked: tuple[bool, ...]
     decoders: tuple[Callable[[np.ndarray], list[Any]], ...]
     own_state: bool
+    state_side: int | None
     state_size: int
     horizon: int | None
     turn_based: bool
@@ -76,6 +79,7 @@ def layout_of(
     title: str,
     teams: Mapping[str, Sequence[str]] | None,
     state: StateSource,
+    image_side: int | None = None,
 ) -> Layout:
     """Read the layout off an environment, which is reset for that.
 
@@ -84,6 +88,7 @@ def layout_of(
         title: The world's name in messages.
         teams: From a team to its agents; None for teams by name.
         state: Where the state comes from; "auto" for the environment's own where it has one.
+        image_side: Largest side of images; None for images as they are.
 
     Returns:
         The layout.
@@ -130,7 +135,7 @@ def layout_of(
     names = _names([(name, [str(a) for a in inside]) for name, _, inside in members])
     groups, masked, decoders, seats = [], [], [], {}
     for index, (name, (seen, acts, key), inside) in enumerate(members):
-        size, write = observation_writer(_without_mask(seen, key))
+        size, write = observation_writer(_without_mask(seen, key), image_side)
         for slot, agent in enumerate(inside):
             seats[agent] = Seat(group=index, slot=slot, key=key, write=write)
         has_mask = "action_mask" in seen.spaces if isinstance(seen, spaces.Dict) else bool(in_infos)
@@ -147,10 +152,10 @@ def layout_of(
                 team=name,
                 observation_size=size,
                 action_space=canonical_action_space(str(inside[0]), acts),
-                picture=picture_of(_without_mask(seen, key)),
+                picture=picture_of(_without_mask(seen, key), image_side),
             )
         )
-    own, state_size = _state(env, title, groups, state)
+    own, state_size, state_side = _state(env, title, groups, state, image_side)
     return Layout(
         title=title,
         groups=tuple(groups),
@@ -159,6 +164,7 @@ def layout_of(
         masked=tuple(masked),
         decoders=tuple(decoders),
         own_state=own,
+        state_side=state_side,
         state_size=state_size,
         horizon=None if turn_based else _horizon(env),
         turn_based=turn_based,
@@ -202,25 +208,30 @@ def _state(
     title: str,
     groups: list[Group],
     state: StateSource,
-) -> tuple[bool, int]:
+    image_side: int | None,
+) -> tuple[bool, int, int | None]:
     flat = sum(len(group.agents) * group.observation_size for group in groups)
     # The state of the particle worlds is the observations, computed once more; that of multiwalker
     # cannot be asked for when a walker has fallen.
     module = type(env.unwrapped).__module__
     same = module.split(".")[0] == "mpe2" or "multiwalker" in module
     if state == "observations" or (state == "auto" and same):
-        return False, flat
+        return False, flat, None
     try:
         own = np.asarray(env.state())
     # Worlds without a state raise whatever they like, or have something else under that name.
     except Exception as error:
         if state == "own":
             raise InvalidInputError(f"state: expected 'observations', {title} has none") from error
-        return False, flat
+        return False, flat, None
     usable = own.dtype.kind in "fiub" and np.isfinite(own).all() and own.size > 0
     if not usable and state == "own":
         raise InvalidInputError(f"state: expected 'observations', that of {title} is not numbers")
-    return (True, own.size) if usable else (False, flat)
+    if not usable:
+        return False, flat, None
+    if image_side is not None and is_image(own.shape, own.dtype):
+        return True, int(np.prod(shrunk_shape(own.shape, image_side))), image_side
+    return True, own.size, None
 
 
 def _horizon(env: Any) -> int | None:

@@ -3,7 +3,8 @@
 A flattened observation lists, in the space's own order: the entries of a Box (row by row) and of a
 MultiBinary as they are; one-hot vectors for Discrete and for each part of MultiDiscrete; the parts
 of a Dict or a Tuple one after the other. It is gymnasium's `flatten`, written into a row that
-exists already.
+exists already. Where a largest side is given, images are made small first
+(`ocngame.envs.adapters.images`).
 
 Actions are Discrete (counted from 0), MultiDiscrete (flat; MultiBinary is one of twos) or a flat,
 bounded Box. What writes and decodes can be sent to other processes.
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from ocngame.envs.adapters.images import image_box, shrink, shrunk_shape
 from ocngame.envs.world import Picture
 from ocngame.errors import InvalidInputError
 
@@ -24,11 +26,12 @@ __all__ = ["action_decoder", "canonical_action_space", "observation_writer", "pi
 Writer = Callable[[Any, np.ndarray], None]
 
 
-def observation_writer(space: spaces.Space) -> tuple[int, Writer]:
+def observation_writer(space: spaces.Space, image_side: int | None = None) -> tuple[int, Writer]:
     """Give the size of a flattened observation and what writes one into a row.
 
     Args:
         space: The observation space.
+        image_side: Largest side of images; None for images as they are.
 
     Returns:
         The size, and a function of an observation and a row [size]; it raises ValueError where the
@@ -37,6 +40,10 @@ def observation_writer(space: spaces.Space) -> tuple[int, Writer]:
     Raises:
         InvalidInputError: if observations of the space have no fixed size.
     """
+    if image_side is not None and image_box(space):
+        shape = tuple(space.shape or ())
+        size = int(np.prod(shrunk_shape(shape, image_side)))
+        return size, partial(_write_image, shape, image_side)
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         shape = tuple(space.shape or ())
         return int(np.prod(shape, dtype=int)), _array_writer(shape)
@@ -46,26 +53,30 @@ def observation_writer(space: spaces.Space) -> tuple[int, Writer]:
         sizes, start = space.nvec.ravel(), np.asarray(space.start).ravel()
         return int(sizes.sum()), _one_hot_writer(sizes, start)
     if isinstance(space, spaces.Dict):
-        return _parts_writer(list(space.spaces), list(space.spaces.values()))
+        return _parts_writer(list(space.spaces), list(space.spaces.values()), image_side)
     if isinstance(space, spaces.Tuple):
-        return _parts_writer(list(range(len(space.spaces))), list(space.spaces))
+        return _parts_writer(list(range(len(space.spaces))), list(space.spaces), image_side)
     raise InvalidInputError(
         f"observation_space: expected Box, Discrete, MultiBinary, MultiDiscrete, Dict or Tuple, "
         f"got {space}"
     )
 
 
-def picture_of(space: spaces.Space) -> Picture | None:
+def picture_of(space: spaces.Space, image_side: int | None = None) -> Picture | None:
     """Say whether observations are pictures.
 
     Args:
         space: The observation space.
+        image_side: Largest side of images; None for images as they are.
 
     Returns:
         Their shape; None for all but boxes of three dimensions.
     """
     if not isinstance(space, spaces.Box) or len(space.shape) != 3:
         return None
+    if image_side is not None and image_box(space):
+        height, width, channels = shrunk_shape(space.shape, image_side)
+        return Picture(height=height, width=width, channels=channels, largest=1.0)
     height, width, channels = space.shape
     largest = float(np.max(space.high))
     scaled = np.isfinite(largest) and largest > 1
@@ -85,6 +96,13 @@ def _write_array(shape: tuple[int, ...], observation: Any, row: np.ndarray) -> N
     row[:] = array if len(shape) == 1 else array.reshape(-1)
 
 
+def _write_image(shape: tuple[int, ...], side: int, observation: Any, row: np.ndarray) -> None:
+    array = np.asarray(observation)
+    if array.shape != shape:
+        raise ValueError(f"expected shape {shape}, got {array.shape}")
+    row[:] = shrink(array, side).reshape(-1)
+
+
 def _one_hot_writer(sizes: np.ndarray, start: np.ndarray) -> Writer:
     return partial(_write_one_hot, sizes, start, np.concatenate([[0], np.cumsum(sizes)[:-1]]))
 
@@ -99,10 +117,12 @@ def _write_one_hot(
     row[offsets + values.astype(np.int64)] = 1
 
 
-def _parts_writer(keys: list[Any], parts: list[spaces.Space]) -> tuple[int, Writer]:
+def _parts_writer(
+    keys: list[Any], parts: list[spaces.Space], image_side: int | None
+) -> tuple[int, Writer]:
     written, begin = [], 0
     for key, part in zip(keys, parts, strict=True):
-        size, write_part = observation_writer(part)
+        size, write_part = observation_writer(part, image_side)
         written.append((key, begin, begin + size, write_part))
         begin += size
     return begin, partial(_write_parts, written)

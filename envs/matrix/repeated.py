@@ -19,7 +19,12 @@ __all__ = ["RepeatedMatrixWorld", "matching_pennies", "prisoners_dilemma", "rock
 
 
 class RepeatedMatrixWorld(World):
-    """Copies of a repeated game of two players with equally many actions."""
+    """Copies of a repeated game of two players with equally many actions.
+
+    Attributes:
+        rewards: Of both players by (player 0's, player 1's) action, [2, k, k].
+        memory: Whether players see the last round.
+    """
 
     def __init__(
         self,
@@ -48,7 +53,7 @@ class RepeatedMatrixWorld(World):
         self.name, self.batch_size, self.horizon = name, batch_size, rounds
         self.device, self.dtype = torch.device(device), torch.float32
         self.rewards = rewards.to(self.device, self.dtype)
-        self._memory, self._actions = memory, k
+        self.memory, self._actions = memory, k
         size = k * k + 1 if memory else 1
         self.state_size = size
         self.groups = tuple(
@@ -135,7 +140,7 @@ class RepeatedMatrixWorld(World):
         return self._moment(self._last)
 
     def _moment(self, joint: Tensor) -> Moment:
-        views = [self._view(joint), self._view(joint.flip(1))]
+        views = [self.view_of(joint), self.view_of(joint.flip(1))]
         acts = torch.ones(len(joint), 1, dtype=torch.bool, device=self.device)
         return Moment(
             observations={g.name: v[:, None] for g, v in zip(self.groups, views, strict=True)},
@@ -144,8 +149,16 @@ class RepeatedMatrixWorld(World):
             state=views[0],
         )
 
-    def _view(self, joint: Tensor) -> Tensor:
-        if not self._memory:
+    def view_of(self, joint: Tensor) -> Tensor:
+        """Give what a player sees.
+
+        Args:
+            joint: Last actions [B, 2], the player's own first; -1 at the start.
+
+        Returns:
+            [B, O].
+        """
+        if not self.memory:
             return torch.ones(len(joint), 1, device=self.device)
         code = torch.where(joint[:, 0] < 0, 0, 1 + joint[:, 0] * self._actions + joint[:, 1])
         return torch.nn.functional.one_hot(code, self.state_size).to(self.dtype)

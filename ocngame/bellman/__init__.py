@@ -1,6 +1,7 @@
 """The Bellman recursion: one backward pass for trajectory games and networks."""
 
 from ocngame.bellman.backward import BackwardPass, StageGame, backward_pass
+from ocngame.bellman.bargaining import Bargain, bargaining_move, bargaining_weights
 from ocngame.bellman.best_response import BestResponse, best_response, constant_policies, owners
 from ocngame.bellman.costate import CostateStage, evaluate_costate
 from ocngame.bellman.expansions import QExpansion, QuadraticStage, ValueExpansion, expand_q
@@ -29,6 +30,7 @@ from ocngame.bellman.value import evaluate_policy
 __all__ = [
     "AffinePolicy",
     "BackwardPass",
+    "Bargain",
     "BestResponse",
     "CostateStage",
     "DenseStage",
@@ -41,6 +43,8 @@ __all__ = [
     "StageRule",
     "ValueExpansion",
     "backward_pass",
+    "bargaining_move",
+    "bargaining_weights",
     "best_response",
     "constant_policies",
     "evaluate_costate",

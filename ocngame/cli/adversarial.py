@@ -123,22 +123,30 @@ def _residuals(rows: Sequence[PlayerRow]) -> str:
 def _show_end(job: AdversarialJob, console: Console) -> None:
     console.print(_methods(job))
     with console.status("looking for deviations"):
-        console.print(_players(job))
+        found = _players(job)
+    console.print(found)
+    ready = job.rivals[0].ready
+    averaged = "measured and examined: averaged players, on a batch that no step has seen"
+    for line in (ready.note, averaged if ready.batch is not None else ""):
+        if line:
+            console.print(line, highlight=False)
 
 
 def _methods(job: AdversarialJob) -> Table:
     table = _table("method")
-    measures = job.rivals[0].ready.measures
-    target = f"steps to\n{job.config.target_error:g}"
-    for name in ("error", target, *measures, "refused", "evaluations", "products", "CPU s"):
+    ready = job.rivals[0].ready
+    known = ready.equilibrium is not None
+    target = ["error", f"steps to\n{job.config.target_error:g}"] if known else []
+    for name in (*target, *ready.measures, "refused", "evaluations", "products", "CPU s"):
         table.add_column(name, justify="right", no_wrap=True)
     for rival in job.rivals:
         error = rival.ready.error(rival.start)
+        with rival.judged() as ready:
+            numbers = [f"{measure():.4g}" for measure in ready.measures.values()]
         table.add_row(
             rival.name,
-            "-" if math.isnan(error) else f"{error:.1e}",
-            str(job.reached.get(rival.name, "-")),
-            *(f"{measure():.4g}" for measure in measures.values()),
+            *([f"{error:.1e}", str(job.reached.get(rival.name, "-"))] if known else []),
+            *numbers,
             str(rival.refused),
             str(rival.evaluations),
             str(rival.products),
@@ -149,7 +157,9 @@ def _methods(job: AdversarialJob) -> Table:
 
 def _players(job: AdversarialJob) -> Table:
     table = _table("method")
-    for name in ("player", "cost", "residual", "least own\ncurvature", "deviation\ngain"):
+    leaders = job.examine_leaders()
+    led = ["curvature\nas leader"] if leaders else []
+    for name in ("player", "cost", "residual", "least own\ncurvature", *led, "deviation\ngain"):
         table.add_column(name, justify="right", no_wrap=True)
     for method, found in job.examine().items():
         gains = ["-"] * len(found.names) if found.gain is None else found.gain.tolist()
@@ -160,6 +170,7 @@ def _players(job: AdversarialJob) -> Table:
                 f"{float(found.costs[i]):.4g}",
                 f"{float(found.residuals[i]):.1e}",
                 f"{float(found.own_curvature[i]):.3g}",
+                *([f"{float(leaders[method][i].own_curvature[i]):.3g}"] if leaders else []),
                 f"{gains[i]:.1e}",
             )
     return table

@@ -167,14 +167,17 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """Compare learning teams: worlds by algorithms by optimizers by seeds.
+    """Compare learning teams: worlds by contenders by seeds.
 
-    The folder gets results.json, results.csv, report.md, curves_frames.png, curves_cpu_seconds.png
-    and, where two teams play, crossplay.png. Called again, it goes on with what is missing.
+    The folder gets results.json, results.csv, report.md, curves_frames.png, curves_cpu_seconds.png,
+    profiles.png, videos and, where two teams play, crossplay.png. Called again, it goes on with
+    what is missing.
 
     Attributes:
-        suite: smoke, cooperative, adversarial, or a TOML file.
+        suite: smoke, cooperative, adversarial, turn-based, games, or a TOML file.
         out: Folder of the benchmark.
+        jobs: Processes that make cells; one that dies costs its cell only.
+        tensorboard: Write the curves for TensorBoard as well.
     """
 
     suite: tyro.conf.Positional[str] = "smoke"
@@ -182,6 +185,12 @@ class Benchmark:
         Path | None,
         tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: runs/benchmark-SUITE)"),
     ] = None
+    jobs: int = 1
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        integer("jobs", self.jobs, low=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,16 +198,19 @@ class Play:
     """Let trained teams play against each other, and show the returns of each team.
 
     Attributes:
-        players: Run folders of train marl or random, one for each team in the world's order.
+        players: Run folders of train marl, train selfplay or a benchmark, or random, greedy or
+            planner; one for each team in the world's order.
         world: World to play in; empty for that of the first run.
         episodes: Episodes.
         seed: Seed of the starts and the draws.
+        gif: File for two drawn episodes, of a world that can be drawn.
     """
 
     players: tyro.conf.Positional[tuple[str, ...]]
     world: str = ""
     episodes: int = 512
     seed: int = 0
+    gif: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
 
     def __post_init__(self) -> None:
         """Validate the settings."""

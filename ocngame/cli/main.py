@@ -76,12 +76,12 @@ def _run(command: Command) -> None:
     if isinstance(command, Benchmark):
         from ocngame.cli import benchmark
 
-        benchmark.benchmark(command.suite, command.out)
+        benchmark.benchmark(command.suite, command.out, command.jobs, command.tensorboard)
         return
     if isinstance(command, Play):
         from ocngame.cli import play
 
-        play.play(command.players, command.world, command.episodes, command.seed)
+        play.play(command.players, command.world, command.episodes, command.seed, command.gif)
         return
     match command:
         case TrainSupervised():

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ocngame.agents import evaluate
-from ocngame.agents.benchmark import Entrant, as_decider
+from ocngame.agents.benchmark import as_decider, entrant_of
+from ocngame.agents.benchmark.videos import can_be_drawn, draw_video
 from ocngame.agents.training.worlds import make_world
 from ocngame.errors import InvalidInputError
 from ocngame.training.run_folder import RunFolder
@@ -19,26 +20,31 @@ __all__ = ["play"]
 _DRAWS = 2000
 
 
-def play(players: Sequence[str], world: str, episodes: int, seed: int) -> None:
+def play(
+    players: Sequence[str], world: str, episodes: int, seed: int, gif: Path | None = None
+) -> None:
     """Let each player play a team and show the returns.
 
     Args:
-        players: Run folders or `random`, one for each team.
+        players: Run folders, random, greedy or planner, one for each team.
         world: Name of the world; that of the first run if empty.
         episodes: Episodes.
         seed: Of the starts and draws.
+        gif: File for drawn episodes; None for none.
 
     Raises:
         InvalidInputError: if there is no world, or not a player for each team.
     """
-    runs = [None if p == "random" else Path(p) for p in players]
-    known = [RunFolder(run).read_config() for run in runs if run is not None]
-    for run, config in zip([r for r in runs if r is not None], known, strict=True):
-        if config.get("job") != "marl":
-            raise InvalidInputError(f"players: expected folders of train marl, got {run}")
+    entrants = [entrant_of(player) for player in players]
+    known = [RunFolder(e.run).read_config() for e in entrants if e.run is not None]
     if not world and not known:
-        raise InvalidInputError("world: expected a name, as random players have none, got none")
-    place = make_world(world or known[0]["world"], min(128, episodes), "cpu")
+        raise InvalidInputError(
+            "world: expected a name, as players without training have none, got none"
+        )
+    name = world or known[0]["world"]
+    if gif is not None and not can_be_drawn(name):
+        raise InvalidInputError(f"gif: expected a world that can be drawn, got {name!r}")
+    place = make_world(name, min(128, episodes), "cpu")
     try:
         teams = list(dict.fromkeys(group.team for group in place.groups))
         if len(teams) != len(players):
@@ -46,7 +52,6 @@ def play(players: Sequence[str], world: str, episodes: int, seed: int) -> None:
                 f"players: expected one for each team of {place.name} ({', '.join(teams)}), "
                 f"got {len(players)}"
             )
-        entrants = [Entrant(label=p, run=run) for p, run in zip(players, runs, strict=True)]
         deciders = [as_decider(e, place, t) for e, t in zip(entrants, teams, strict=True)]
         played = [
             evaluate(place, deciders, episodes=episodes, seed=seed, deterministic=d)
@@ -72,4 +77,9 @@ def play(players: Sequence[str], world: str, episodes: int, seed: int) -> None:
             low, high = np.quantile(means, [0.025, 0.975])
             texts.append(f"{own.mean():.2f} [{low:.2f}, {high:.2f}]")
         table.add_row(team, Path(player).name, *texts)
-    Console().print(table, markup=False)
+    console = Console()
+    console.print(table, markup=False)
+    if gif is not None:
+        by_team = dict(zip(teams, entrants, strict=True))
+        draw_video(name, lambda at, team: as_decider(by_team[team], at, team), gif, seed=seed)
+        console.print(f"{gif}: two episodes", highlight=False, soft_wrap=True)

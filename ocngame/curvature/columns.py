@@ -22,6 +22,11 @@ class ColumnRule(ABC):
 
     needs_gradient: ClassVar[bool] = False
 
+    @property
+    def every(self) -> int:
+        """Of how many samples one is measured."""
+        return 1
+
     @abstractmethod
     def columns(
         self,
@@ -64,13 +69,21 @@ class SketchedColumns(ColumnRule):
 
     Attributes:
         count: R, at least one.
+        one_in: Of how many samples of a batch one is measured; at least one sample is.
     """
 
     count: int = 1
+    one_in: int = 1
 
     def __post_init__(self) -> None:
         """Validate the settings."""
         integer("count", self.count, low=1)
+        integer("one_in", self.one_in, low=1)
+
+    @property
+    def every(self) -> int:
+        """Of how many samples one is measured."""
+        return self.one_in
 
     def columns(
         self,

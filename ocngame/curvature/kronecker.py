@@ -188,6 +188,9 @@ class EigenKroneckerCurvature(Curvature):
 def split_damping(left: Tensor, right: Tensor, damping: Tensor | float) -> tuple[Tensor, Tensor]:
     """Split a damping over two Kronecker factors by the ratio of their mean traces.
 
+    The ratio's root is kept within 1e-6 and 1e6: where a factor vanishes, the inverses would
+    otherwise leave the range of float32.
+
     Args:
         left: B, shape (..., o, o).
         right: A, shape (..., i, i).
@@ -199,7 +202,7 @@ def split_damping(left: Tensor, right: Tensor, damping: Tensor | float) -> tuple
     tiny = torch.finfo(left.dtype).tiny
     mean_left = left.diagonal(dim1=-2, dim2=-1).mean().clamp_min(tiny)
     mean_right = right.diagonal(dim1=-2, dim2=-1).mean().clamp_min(tiny)
-    pi = (mean_right / mean_left).sqrt()
+    pi = (mean_right / mean_left).sqrt().clamp(1e-6, 1e6)
     root = torch.as_tensor(damping, dtype=left.dtype, device=left.device).sqrt()
     return root / pi, root * pi
 

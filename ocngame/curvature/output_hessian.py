@@ -36,9 +36,12 @@ class OutputHessian(ABC):
 
     Attributes:
         lower_bound: A number that the loss cannot fall below, None if there is none.
+        most_promise: The most that the slope of a damped step in the metric of these columns can
+            promise, None if there is no bound.
     """
 
     lower_bound: ClassVar[float | None] = None
+    most_promise: ClassVar[float | None] = None
 
     @abstractmethod
     def root(self, output: Tensor, right: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ Hessian of f^i is symmetric, a product with it is a second backward pass of a sc
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -52,35 +53,62 @@ class GamePoint:
     Attributes:
         game: The game.
         costs: The players' costs, shape (N,), detached.
-        gradients: Whole gradients g^i, shape (N, m), detached.
         products: Second-order backward passes made so far.
     """
 
-    def __init__(self, game: PlayerGame, values: Values, batch: Sequence[Any] = ()):
+    def __init__(
+        self,
+        game: PlayerGame,
+        values: Values,
+        batch: Sequence[Any] = (),
+        *,
+        own_only: bool = False,
+    ):
         """Evaluate the costs and their gradients.
 
         Args:
             game: The game.
             values: The players' tensors.
             batch: Passed on to the costs.
+            own_only: Whether own gradients are likely to be all that is asked for: whole gradients
+                and their graph are made when they are wanted.
         """
         self.game = game
         self.products = 0
         with torch.enable_grad():
             self._leaves = _leaves(values)
-            costs = game.evaluate(self._leaves, *batch)
-            everyone = range(game.player_count)
-            self._graphs = [
-                _gradient(game, i, cost, self._leaves, everyone, create_graph=True)
-                for i, cost in enumerate(costs)
+            self._costs = game.evaluate(self._leaves, *batch)
+            self._own: Tensor | None = None
+            if own_only:
+                rows = [
+                    _join(_gradient(game, i, cost, self._leaves, [i], create_graph=False), own)
+                    for i, (cost, own) in enumerate(zip(self._costs, self._leaves, strict=True))
+                ]
+                self._own = torch.cat(rows)
+        if not own_only:
+            _ = self._graphs
+        self.costs = torch.stack([cost.detach() for cost in self._costs])
+
+    @cached_property
+    def _graphs(self) -> list[list[Tensor | None]]:
+        everyone = range(self.game.player_count)
+        with torch.enable_grad():
+            return [
+                _gradient(self.game, i, cost, self._leaves, everyone, create_graph=True)
+                for i, cost in enumerate(self._costs)
             ]
-        self.costs = torch.stack([cost.detach() for cost in costs])
+
+    @cached_property
+    def gradients(self) -> Tensor:
+        """Whole gradients g^i, shape (N, m), detached."""
         flat = [leaf for own in self._leaves for leaf in own]
-        self.gradients = torch.stack([_join(graph, flat).detach() for graph in self._graphs])
+        return torch.stack([_join(graph, flat).detach() for graph in self._graphs])
 
     @property
     def own_gradient(self) -> Tensor:
-        """The players' own gradients xi, shape (m,)."""
+        """The players' own gradients xi, shape (m,); a copy."""
+        if self._own is not None:
+            return self._own.clone()
         parts = zip(self.gradients, self.game.control_slices, strict=True)
         return torch.cat([gradient[block] for gradient, block in parts])
 

@@ -81,6 +81,18 @@ class PlayerGame:
         """Size m of the joint control."""
         return self.control_slices[-1].stop
 
+    def module(self, player: int) -> nn.Module | None:
+        """Give a player's module.
+
+        Args:
+            player: Its number.
+
+        Returns:
+            The module, None for a player that was given as tensors.
+        """
+        found = self._owners[player].player
+        return found if isinstance(found, nn.Module) else None
+
     def values(self) -> Values:
         """Give the players' present tensors.
 

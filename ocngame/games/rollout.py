@@ -2,7 +2,8 @@ r"""Roll a network game out and backpropagate output columns to its stages.
 
 At a stage with a control, a column `e` at the output gives, per sample, `g = (dy/dh)' e` at the
 stage's output h, and with what the rollout kept of the stage's input the control derivative `z_u`.
-One batched backward pass serves all columns.
+One batched backward pass serves all columns. Where a solver keeps no graph, its backward equations
+carry the columns, one column at a time through the rest of the network.
 
 Batch normalisation in training mode lets every sample's output depend on every other sample through
 the statistics of the batch. The gradient of the loss is the derivative of that very function. The
@@ -10,22 +11,25 @@ columns of the output Hessian are per sample: they take the statistics as consta
 of the recorded pass. So does the second forward pass of a feedback sweep.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from ocngame.errors import InvalidInputError
 from ocngame.games.batch_statistics import BATCH_NORMS, StatisticsGate
+from ocngame.games.continuous.adjoint_block import Solved
+from ocngame.games.continuous.adjoint_columns import NodeUse, check_field, node_uses
+from ocngame.games.continuous.hearing import hearing
 from ocngame.games.continuous.watch import FieldWatch
 from ocngame.games.coverage import network_control
 from ocngame.games.network_control import NetworkControl
 from ocngame.games.stage import Stage
 from ocngame.games.twins import Twin, installed
-from ocngame.games.uses import StageUse, columns_of, settle_weights, stage_use
+from ocngame.games.uses import StageUse, columns_of, settle_weights, stage_use, without_rejected
 from ocngame.linalg import Columns
 
 __all__ = ["Derivatives", "NetworkControl", "Rollout", "record_rollout", "trained_controls"]
@@ -59,6 +63,8 @@ class Rollout:
         gate: Says whether derivatives run through the statistics of batch normalisations.
         others: Trained parameters that are no control.
         watch: Knows which uses are evaluations of a vector field.
+        solved: Solves by the adjoint equation.
+        twins: Modules that run as their twins.
     """
 
     output: Tensor
@@ -67,6 +73,14 @@ class Rollout:
     gate: StatisticsGate = field(default_factory=StatisticsGate)
     others: Sequence[nn.Parameter] = ()
     watch: FieldWatch = field(default_factory=FieldWatch)
+    solved: Sequence[Solved] = ()
+    twins: Sequence[Twin] = ()
+
+    @property
+    def places(self) -> list[GradientEdge]:
+        """Where columns are wanted: at all uses, then at the states of all solves."""
+        used = [use.place for uses in self.uses for use in uses]
+        return used + [get_gradient_edge(part) for solve in self.solved for part in solve.states]
 
     def differentiate(self, gradient: Tensor, columns: Tensor | None = None) -> Derivatives:
         """Backpropagate the gradient of the loss and the columns of its output Hessian.
@@ -87,9 +101,9 @@ class Rollout:
             joint = self.backpropagate(seeds if columns is None else torch.cat([seeds, columns]))
             rest = None if columns is None else [z.rows(1) for z in joint]
             return Derivatives([z.rows(0, 1) for z in joint], rest, [])
-        states = [use.place for uses in self.uses for use in uses]
-        grads = self._backward(gradient, [*states, *self.others])
-        split = len(states)
+        places = self.places
+        grads = self._backward(gradient, [*places, *self.others])
+        split = len(places)
         samples = self.output.shape[0]
         return Derivatives(
             self._columns([None if grad is None else grad.unsqueeze(0) for grad in grads[:split]]),
@@ -97,11 +111,12 @@ class Rollout:
             [None if grad is None else grad / samples for grad in grads[split:]],
         )
 
-    def backpropagate(self, columns: Tensor) -> list[Columns]:
+    def backpropagate(self, columns: Tensor, every: int = 1) -> list[Columns]:
         """Backpropagate output columns to the controls, at fixed statistics of the batch.
 
         Args:
             columns: Shape (R, *output.shape); every column covers all samples.
+            every: Of how many samples one is kept.
 
         Returns:
             The columns of each control stage.
@@ -109,13 +124,14 @@ class Rollout:
         Raises:
             InvalidInputError: if the output does not depend on a stage's control.
         """
-        states = [use.place for uses in self.uses for use in uses]
-        batched = columns.shape[0] > 1
+        batched = columns.shape[0] > 1 and not self.solved
         with self.gate.closed():
-            grads = self._backward(columns if batched else columns[0], states, batched)
-        if not batched:
-            grads = [None if grad is None else grad.unsqueeze(0) for grad in grads]
-        return self._columns(grads)
+            if batched:
+                grads = self._backward(columns, self.places, True)
+            else:
+                rows = [self._backward(column, self.places) for column in columns]
+                grads = [_stacked(parts) for parts in zip(*rows, strict=True)]
+        return self._columns(grads, every)
 
     def _backward(
         self, seeds: Tensor, inputs: Sequence[GradientEdge | Tensor], batched: bool = False
@@ -129,15 +145,28 @@ class Rollout:
             allow_unused=True,
         )
 
-    def _columns(self, grads: Sequence[Tensor | None]) -> list[Columns]:
+    def _columns(self, grads: Sequence[Tensor | None], every: int = 1) -> list[Columns]:
         split, start = [], 0
         for uses in self.uses:
-            split.append(grads[start : start + len(uses)])
+            split.append(without_rejected(uses, grads[start : start + len(uses)]))
             start += len(uses)
         settle_weights(self.watch, self.uses, split)
+        nodes: list[list[NodeUse]] = [[] for _ in self.controls]
+        for solve in self.solved:
+            parts = grads[start : start + len(solve.states)]
+            start += len(parts)
+            with installed(self.twins):
+                found = node_uses(solve, parts, self.controls)
+            nodes = [a + b for a, b in zip(nodes, found, strict=True)]
         return [
-            columns_of(control, uses, found)
-            for control, uses, found in zip(self.controls, self.uses, split, strict=True)
+            columns_of(
+                control,
+                [use.thinned(every) for use in [*uses, *(use for use, _ in more)]],
+                [g if g is None else g[:, ::every] for g in [*found, *(g for _, g in more)]],
+            )
+            for control, uses, found, more in zip(
+                self.controls, self.uses, split, nodes, strict=True
+            )
         ]
 
 
@@ -171,25 +200,33 @@ def record_rollout(
     gate = StatisticsGate()
     watch = FieldWatch(fields)
     seen: dict[nn.Module, list[StageUse]] = {layer: [] for layer in controls}
-    shapes: dict[str, list[torch.Size]] = {control.stage: [] for control in controls.values()}
+    shapes: dict[str, set[torch.Size]] = {control.stage: set() for control in controls.values()}
+    solved: list[Solved] = []
 
     def hook(layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         if isinstance(layer, BATCH_NORMS):
             output = gate.attach(layer, args[0], output)
-        # A solver may try its first step without a graph.
-        if layer in seen and output.requires_grad:
-            seen[layer].append(stage_use(controls[layer], args[0], output, watch.current))
-            shapes[controls[layer].stage].append(output.shape)
+        if layer in seen:
+            shapes[controls[layer].stage].add(output.shape)
+            # A solver may try its first step without a graph, or keep none.
+            if output.requires_grad:
+                seen[layer].append(stage_use(controls[layer], args[0], output, watch.current))
         return output
 
     coupled = {layer for layer in module.modules() if isinstance(layer, BATCH_NORMS)}
     handles = [layer.register_forward_hook(hook) for layer in coupled.union(controls)]
     try:
-        with installed(twins), watch.watching():
+        with installed(twins), watch.watching(), hearing(fields, solved.append):
             output = forward()
     finally:
         for handle in handles:
             handle.remove()
+    for solve in solved:
+        check_field(solve.problem.origin, list(controls.values()))
+    if not solved:
+        for layer, control in controls.items():
+            if not seen[layer]:
+                shapes[control.stage].clear()
     for stage, uses in shapes.items():
         _check_uses(stage, uses, output)
     return Rollout(
@@ -199,6 +236,8 @@ def record_rollout(
         gate,
         [parameter for parameter in others if parameter.requires_grad],
         watch,
+        solved,
+        twins,
     )
 
 
@@ -220,7 +259,15 @@ def trained_controls(module: nn.Module, stages: Sequence[Stage]) -> list[Network
     return list(controls.values())
 
 
-def _check_uses(stage: str, shapes: Sequence[torch.Size], output: Tensor) -> None:
+def _stacked(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """Stack what came back column by column; a column may not reach a place."""
+    known = next((part for part in parts if part is not None), None)
+    if known is None:
+        return None
+    return torch.stack([torch.zeros_like(known) if part is None else part for part in parts])
+
+
+def _check_uses(stage: str, shapes: Collection[torch.Size], output: Tensor) -> None:
     if not shapes:
         raise InvalidInputError(f"model: the forward pass did not reach stage {stage!r}")
     for shape in shapes:

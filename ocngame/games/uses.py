@@ -16,7 +16,7 @@ from ocngame.games.continuous.watch import Evaluation, FieldWatch
 from ocngame.games.network_control import NetworkControl
 from ocngame.linalg import Columns, IntegratedColumns, Use
 
-__all__ = ["StageUse", "columns_of", "settle_weights", "stage_use"]
+__all__ = ["StageUse", "columns_of", "settle_weights", "stage_use", "without_rejected"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class StageUse:
     place: GradientEdge
     kept: Tensor
     evaluation: Evaluation | None = None
+
+    def thinned(self, every: int) -> "StageUse":
+        """Give the same use with one of `every` samples."""
+        return self if every == 1 else replace(self, kept=self.kept[::every])
 
 
 def stage_use(
@@ -53,6 +57,29 @@ def stage_use(
     late = evaluation is not None and control.factored
     kept = x.detach() if late else control.factors(x)
     return StageUse(get_gradient_edge(output), kept, evaluation)
+
+
+def without_rejected(
+    uses: Sequence[StageUse], grads: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    """Drop what no sample has accepted, where samples have steps of their own.
+
+    Args:
+        uses: Uses of a control.
+        grads: What came back to each, shape (R, B, ...).
+
+    Returns:
+        The same, with None where all of it is exactly zero.
+    """
+
+    def rejected(use: StageUse, grad: Tensor) -> bool:
+        own = use.evaluation is not None and use.evaluation.parted
+        return own and not bool(grad.any())
+
+    return [
+        None if grad is None or rejected(use, grad) else grad
+        for use, grad in zip(uses, grads, strict=True)
+    ]
 
 
 def settle_weights(

@@ -9,6 +9,7 @@ from ocngame.linalg.krylov import KrylovResult, RitzPairs, gmres, lanczos
 from ocngame.linalg.outer_columns import OuterColumns
 from ocngame.linalg.products import left_product, right_product, with_transpose
 from ocngame.linalg.row_columns import RowColumns
+from ocngame.linalg.samples import joined_samples
 from ocngame.linalg.solve import pivoted_solve
 from ocngame.linalg.symmetric import (
     count_negative,
@@ -34,6 +35,7 @@ __all__ = [
     "count_negative",
     "damped_inverse",
     "gmres",
+    "joined_samples",
     "lanczos",
     "left_product",
     "pivoted_solve",

@@ -10,10 +10,11 @@ time that the stage stands for and q a density in time. The sums
     right = (1/B) sum_u w_u sum_bs x x',     left = (1/B) sum_u (1/w_u) sum_rbs g g'
 
 are therefore integrals over time, of `x x'` and of `q q'`, that depend on the solver's step by its
-error only. Stages of weight zero are in the columns, and have no density.
+error only. Stages of weight zero are in the columns, and have no density. Several stages at a time
+are put together as positions of one, as far as memory allows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +26,9 @@ from ocngame.linalg.columns import Columns
 from ocngame.linalg.dense_columns import DenseColumns
 
 __all__ = ["IntegratedColumns", "Use"]
+
+_PIECE = 1 << 20
+"""Numbers that the input-side factors put together may have, beyond those of one stage."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,10 @@ class IntegratedColumns(Columns):
     @cached_property
     def dense(self) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """All columns as matrices, shape (R, B, o, i)."""
-        whole = _product(self.uses[0].left, self.uses[0].right())
-        for use in self.uses[1:]:
-            whole.add_(_product(use.left, use.right()))
+        whole: Tensor | None = None
+        for left, right, _ in self._pieces():
+            whole = _added(whole, _product(left, right))
+        assert whole is not None  # noqa: S101 - there is a use
         return whole
 
     def densities(self, blocks: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -85,22 +90,40 @@ class IntegratedColumns(Columns):
         left: Tensor | None = None
         right: Tensor | None = None
         whole: Tensor | None = None
-        for use in self.uses:
-            x = use.right()
+        for g, x, weights in self._pieces():
             if "dense" not in self.__dict__:
-                product = _product(use.left, x)
-                whole = product if whole is None else whole.add_(product)
-            if use.weight == 0:
-                continue
-            a = block_gram(x.flatten(0, 1), blocks[1]) * (use.weight / samples)
-            b = block_gram(use.left.flatten(0, 2), blocks[0]) / (use.weight * samples)
-            left = b if left is None else left + b
-            right = a if right is None else right + a
+                whole = _added(whole, _product(g, x))
+            root = weights.sqrt()
+            inverse = torch.where(root > 0, 1 / root, 0.0)
+            rows = (x * root[:, None]).flatten(0, 1)
+            right = _added(right, block_gram(rows, blocks[1]) / samples)
+            rows = (g * inverse[:, None]).flatten(0, 2)
+            left = _added(left, block_gram(rows, blocks[0]) / samples)
         if whole is not None:
             vars(self)["dense"] = whole
         assert left is not None  # noqa: S101 - weights of a solve are not all zero
         assert right is not None  # noqa: S101 - the same
         return left, right
+
+    def _pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Put uses together.
+
+        Yields:
+            Factors of shape (R, B, K, o) and (B, K, i), and the weights of their K positions.
+        """
+        lefts: list[Tensor] = []
+        rights: list[Tensor] = []
+        weights: list[Tensor] = []
+        size = 0
+        for i, use in enumerate(self.uses):
+            right = use.right()
+            lefts.append(use.left)
+            rights.append(right)
+            weights.append(right.new_full((right.shape[1],), use.weight))
+            size += right.numel()
+            if i + 1 == len(self.uses) or size + right.numel() > _PIECE:
+                yield _joined(lefts, 2), _joined(rights, 1), _joined(weights, 0)
+                lefts, rights, weights, size = [], [], [], 0
 
     @property
     def whole(self) -> DenseColumns:
@@ -168,5 +191,13 @@ class IntegratedColumns(Columns):
         return self.whole.divided(diagonal)
 
 
+def _added(total: Tensor | None, term: Tensor) -> Tensor:
+    return term if total is None else total.add_(term)
+
+
+def _joined(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+
+
 def _product(left: Tensor, right: Tensor) -> Tensor:
-    return torch.einsum("rbso,bsi->rboi", left, right)
+    return left.mT @ right

@@ -14,7 +14,6 @@ from torch import Tensor
 from ocngame._checks import one_of
 from ocngame.equilibria import PlayerReport, examine_players
 from ocngame.errors import InvalidInputError
-from ocngame.games.differentiable import READY_PLAYERS
 from ocngame.training.adversarial_config import (
     ROBUST_DATA,
     AdversarialConfig,
@@ -26,14 +25,19 @@ from ocngame.training.adversarial_pictures import (
     draw_trajectories,
 )
 from ocngame.training.job import Job, read_run
+from ocngame.training.player_problems import PROBLEMS
 from ocngame.training.player_rows import PlayerRow, read_player_rows
 from ocngame.training.rivals import Rival, make_rivals
 from ocngame.training.run_folder import RunFolder
 
 __all__ = ["AdversarialJob"]
 
-_FORMAT = 1
+_FORMAT = 2
 _SNAPSHOTS = 6
+_SMALL = 64
+"""Numbers of a joint control up to which every player is examined as a leader."""
+_LARGE = 100_000
+"""Numbers of a joint control from which best responses are trained for a few steps only."""
 _FEW = 4
 """Joint controls up to this size are kept in the metrics, for trajectories."""
 
@@ -60,7 +64,7 @@ class AdversarialJob(Job[PlayerRow]):
             InvalidInputError: if the problem is a robust one.
             UnknownNameError: if there is no such problem.
         """
-        one_of("problem", config.problem, [*ROBUST_DATA, *READY_PLAYERS])
+        one_of("problem", config.problem, [*ROBUST_DATA, *PROBLEMS])
         if config.is_robust:
             raise InvalidInputError(f"problem: {config.problem!r} is for RobustJob")
         super().__init__(config)
@@ -132,19 +136,35 @@ class AdversarialJob(Job[PlayerRow]):
         Returns:
             Reports by the rivals' names.
         """
-        leader = self.config.leader
-        generator = torch.Generator().manual_seed(self.config.seed)
+        large = self.rivals[0].ready.game.control_size > _LARGE
+        responses = 2 if large else 10
         return {
-            rival.name: examine_players(
-                rival.ready.game,
+            rival.name: self._report(rival, self.config.leader, responses) for rival in self.rivals
+        }
+
+    def examine_leaders(self) -> dict[str, list[PlayerReport]]:
+        """Examine every rival's end with each player as the leader of all others.
+
+        Returns:
+            Reports by the rivals' names, one per leader; empty for games of more than 64 numbers,
+            where the followers' answers take too many products.
+        """
+        game = self.rivals[0].ready.game
+        if game.control_size > _SMALL:
+            return {}
+        leaders = range(game.player_count)
+        return {rival.name: [self._report(rival, i, 0) for i in leaders] for rival in self.rivals}
+
+    def _report(self, rival: Rival, leader: int | None, responses: int) -> PlayerReport:
+        with rival.judged() as ready:
+            return examine_players(
+                ready.game,
                 *self.batch(0, 1),
-                generator=generator,
+                generator=torch.Generator().manual_seed(self.config.seed),
                 leader=leader,
                 lanczos_steps=20,
-                response_steps=10,
+                response_steps=responses,
             )
-            for rival in self.rivals
-        }
 
     def draw(self) -> list[str]:
         """Draw the pictures of the run into its folder.
@@ -175,12 +195,14 @@ class AdversarialJob(Job[PlayerRow]):
 
     def _advance(self) -> list[PlayerRow]:
         batch = self.batch(self.step)
-        infos = [rival.step(batch) for rival in self.rivals]
+        progress = self.step / self.config.steps
+        infos = [rival.step(batch, progress) for rival in self.rivals]
         self.step += 1
         every = math.ceil(self.config.steps / _SNAPSHOTS)
         for rival in self.rivals:
             if rival.ready.samples is not None and (self.step % every == 0 or self.finished):
-                self._snapshots[rival.name].append((self.step, rival.ready.samples()))
+                with rival.judged():
+                    self._snapshots[rival.name].append((self.step, rival.ready.samples()))
         if self.step % self.config.evaluate_every != 0 and not self.finished:
             return []
         pairs = zip(self.rivals, infos, strict=True)
@@ -191,6 +213,8 @@ class AdversarialJob(Job[PlayerRow]):
         if error <= self.config.target_error:
             self.reached.setdefault(rival.name, self.step)
         control = rival.ready.game.control
+        with rival.judged() as ready:
+            measures = {name: measure() for name, measure in ready.measures.items()}
         return PlayerRow(
             step=self.step,
             method=rival.name,
@@ -198,7 +222,7 @@ class AdversarialJob(Job[PlayerRow]):
             residuals=list(info.residuals),
             accepted=info.accepted,
             error=error,
-            measures={name: measure() for name, measure in rival.ready.measures.items()},
+            measures=measures,
             control=control.tolist() if len(control) <= _FEW else [],
             evaluations=rival.evaluations,
             products=rival.products,

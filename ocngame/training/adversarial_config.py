@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-from ocngame._checks import integer, non_negative, one_of, positive
+from ocngame._checks import in_range, integer, non_negative, one_of, positive
 from ocngame.errors import InvalidInputError
 
 __all__ = ["ROBUST_DATA", "AdversarialConfig", "RobustSettings", "adversarial_config_from_dict"]
@@ -28,6 +28,8 @@ Method = Literal[
 ROBUST_DATA = {"robust-digits": "digits", "robust-mnist": "mnist5k"}
 """Data of the robust problems, by name of the problem."""
 
+_STEPS = {"gan25": 8000, "mnist-gan": 1000}
+"""Steps that suit a problem, where they are not those of its kind."""
 _ROBUST = ("players", "pgd", "trades", "fgsm")
 _GAN = ("players", "adam", "extra_adam", "optimistic_adam")
 _GAMES = ("players", "competitive", "extragradient", "simultaneous")
@@ -63,8 +65,8 @@ class AdversarialConfig:
     """Train a robust classifier, or play a differentiable game, by the stage game and its rivals.
 
     Attributes:
-        problem: robust-digits, robust-mnist, or the name of a ready game; an unknown one lists
-            those that there are.
+        problem: robust-digits, robust-mnist, mnist-gan, digits-gan, gan8, gan25, or another ready
+            game; an unknown name lists those that there are.
         methods: Who plays: each starts from the same tensors and sees the same batches. players:
             the stage game with full own curvature, damped by the reduction ratio; on batches, with
             a diagonal that is averaged over steps, by a sweep over the players; looking ahead,
@@ -76,13 +78,18 @@ class AdversarialConfig:
         information: What the players of `players` know of each other's move.
         leader: Number of the leader for stackelberg information.
         players_lr: Largest multiple of the stage game's move.
-        players_step: Step of `players` per unit of preconditioned gradient, in games with batches.
+        players_step: Step of `players` per unit of preconditioned gradient, in games with batches;
+            0: as suits the problem.
         lr: Step size of the first-order methods.
-        adam_lr: Step size of the methods that use Adam; 0: 3e-3 for robust problems, else 1e-3.
+        adam_lr: Step size of the methods that use Adam; 0: as suits the problem.
+        hold: Part of the run in which step sizes stay, in games with batches: they fall to zero in
+            the rest.
+        memory: Memory of the averaged players, which are the ones that are measured, shown and
+            examined in games with batches; 0: the players as they are.
         look_ahead: Stages in which the others answer a player's move; 0: none.
         look_ahead_step: Step size of such an answer.
         steps: Steps of every method; 0: as many as suit the problem.
-        batch_size: Samples per step, for games that have any.
+        batch_size: Samples per step, for games that have any; 0: as suits the problem.
         seed: Seed of the first tensors and of the batches.
         target_error: Distance to the equilibrium, relative to the start's, whose first step is
             reported.
@@ -97,13 +104,15 @@ class AdversarialConfig:
     information: Information = "feedback"
     leader: int | None = None
     players_lr: float = 1.0
-    players_step: float = 1e-3
+    players_step: float = 0.0
     lr: float = 0.05
     adam_lr: float = 0.0
+    hold: float = 0.5
+    memory: float = 0.999
     look_ahead: int = 0
     look_ahead_step: float = 1.0
     steps: int = 0
-    batch_size: int = 256
+    batch_size: int = 0
     seed: int = 0
     target_error: float = 1e-6
     evaluate_every: int = 0
@@ -114,9 +123,12 @@ class AdversarialConfig:
     def __post_init__(self) -> None:
         """Validate the settings."""
         one_of("information", self.information, get_args(Information))
-        for name in ("steps", "evaluate_every"):
+        for name in ("steps", "evaluate_every", "batch_size"):
             integer(name, getattr(self, name), low=0)
-        non_negative("adam_lr", self.adam_lr)
+        for name in ("adam_lr", "players_step"):
+            non_negative(name, getattr(self, name))
+        for name in ("hold", "memory"):
+            in_range(name, getattr(self, name), low=0.0, high=1.0, high_open=True)
         self._suit()
         self._check_methods()
         for name in (
@@ -136,7 +148,7 @@ class AdversarialConfig:
             )
         if self.leader is not None:
             integer("leader", self.leader, low=0)
-        for name in ("batch_size", "checkpoint_every", "threads"):
+        for name in ("checkpoint_every", "threads"):
             integer(name, getattr(self, name), low=1)
 
     @property
@@ -147,12 +159,15 @@ class AdversarialConfig:
     def _suit(self) -> None:
         """Fill in what was left to the problem."""
         noisy = self.is_robust or "gan" in self.problem.removeprefix("dirac_gan")
+        plane = self.problem in ("gan8", "gan25")
         methods = tuple(self.methods) or (_ROBUST if self.is_robust else _GAN if noisy else _GAMES)
         object.__setattr__(self, "methods", methods)
         suited = {
-            "steps": 800 if self.is_robust else 2000 if noisy else 100,
+            "steps": _STEPS.get(self.problem, 800 if self.is_robust else 2000 if noisy else 100),
             "evaluate_every": 50 if noisy else 1,
-            "adam_lr": 3e-3 if self.is_robust else 1e-3,
+            "adam_lr": 3e-3 if self.is_robust else 2e-3 if plane else 1e-3,
+            "players_step": 4e-3 if plane else 1e-3,
+            "batch_size": 64 if self.problem == "mnist-gan" else 256,
         }
         for name, value in suited.items():
             if getattr(self, name) == 0:

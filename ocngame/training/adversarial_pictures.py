@@ -86,10 +86,14 @@ def draw_samples(
     """Draw what generators make over time, a row per method, over the data.
 
     Args:
-        snapshots: For every method the steps and samples (S, 2) that were kept.
-        data: Samples of the data, shape (S, 2).
+        snapshots: For every method the steps and samples that were kept: points of shape (S, 2),
+            or images of shape (S, height, width).
+        data: Samples of the data, of the same kind; images get a column of their own.
         path: File to write; the ending chooses the format.
     """
+    if data.ndim == 3:
+        _draw_images(snapshots, data, path)
+        return
     columns = max(1, *(len(kept) for kept in snapshots.values()))
     figure = _figure(1.9 * columns, 2.1 * len(snapshots))
     grid = figure.subplots(len(snapshots), columns, squeeze=False)
@@ -105,6 +109,32 @@ def draw_samples(
             axes.set_title(f"{method}, step {step}", fontsize=7)
             axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     figure.savefig(path)
+
+
+def _draw_images(
+    snapshots: Mapping[str, Sequence[tuple[int, Tensor]]], data: Tensor, path: Path
+) -> None:
+    columns = 1 + max(len(kept) for kept in snapshots.values())
+    figure = _figure(1.9 * columns, 1.6 * len(snapshots))
+    grid = figure.subplots(len(snapshots), columns, squeeze=False)
+    for cells, (method, kept) in zip(grid, snapshots.items(), strict=True):
+        for axes in cells:
+            axes.set_axis_off()
+        shown = [("data", data), *((f"{method}, step {step}", images) for step, images in kept)]
+        for axes, (title, images) in zip(cells, shown, strict=False):
+            axes.imshow(_mosaic(images), cmap="gray_r", vmin=0, vmax=1)
+            axes.set_title(title, fontsize=7)
+    figure.savefig(path)
+
+
+def _mosaic(images: Tensor) -> np.ndarray:
+    """Lay images (S, h, w) out in rows of eight."""
+    count, height, width = images.shape
+    across = min(8, count)
+    down = math.ceil(count / across)
+    whole = np.zeros((across * down, height, width))
+    whole[:count] = images.numpy()
+    return whole.reshape(down, across, height, width).swapaxes(1, 2).reshape(down * height, -1)
 
 
 def _figure(width: float, height: float) -> Figure:

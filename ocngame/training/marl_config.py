@@ -7,6 +7,7 @@ from ocngame._checks import in_range, integer, non_negative, one_of, positive
 from ocngame.errors import InvalidInputError
 
 __all__ = [
+    "CoupledSettings",
     "MarlConfig",
     "NetworkSettings",
     "PolicyAdamSettings",
@@ -18,7 +19,8 @@ __all__ = [
 Activation = Literal["tanh", "relu"]
 Algorithm = Literal["ippo", "mappo"]
 Normalisation = Literal["agent", "group", "none"]
-Optimizer = Literal["adam", "ocnopt"]
+Optimizer = Literal["adam", "ocnopt", "coupled"]
+Expects = Literal["feedback", "open_loop"]
 Pictures = Literal["flat", "convolutional"]
 Remembers = Literal["nothing", "gated"]
 Schedule = Literal["constant", "linear"]
@@ -160,13 +162,38 @@ class PolicyOCNOptSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CoupledSettings:
+    """Settings of coupled players.
+
+    Attributes:
+        step: Step per unit of preconditioned gradient that a group would make alone.
+        decay: Memory of the average of squared gradients.
+        products: Most products of the linear solve of one move.
+        information: feedback: everybody expects everybody's move; open_loop: nobody expects any.
+    """
+
+    step: float = 2e-2
+    decay: float = 0.9
+    products: int = 6
+    information: Expects = "feedback"
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        positive("coupled.step", self.step)
+        in_range("coupled.decay", self.decay, low=0.0, high=1.0, high_open=True)
+        integer("coupled.products", self.products, low=1)
+        one_of("coupled.information", self.information, get_args(Expects))
+
+
+@dataclass(frozen=True, kw_only=True)
 class MarlConfig:
     """Train teams of agents in a world, each team against the others as they learn.
 
     Attributes:
         world: Name of a world; an unknown one lists those that there are.
         algorithm: ippo: every agent's critic sees what the agent sees; mappo: the whole state.
-        optimizer: Who trains policies and critics.
+        optimizer: Who trains policies and critics; coupled: all policies move together by the stage
+            game between them, without critics.
         frames: Steps of a world, all agents together, of the whole run.
         copies: Copies of the world that play at once.
         steps: Steps of every copy between two updates.
@@ -174,6 +201,7 @@ class MarlConfig:
         surrogate: Advantages and the clipped surrogate.
         adam: Settings of Adam.
         ocnopt: Settings of OCNOpt.
+        coupled: Settings of coupled players.
         schedule: Length of the optimizers' steps over the run.
         seed: Seed of the first weights, the world and the actions.
         evaluation: World that measured returns are of; empty for that of the training.
@@ -195,6 +223,7 @@ class MarlConfig:
     surrogate: SurrogateSettings = field(default_factory=SurrogateSettings)
     adam: PolicyAdamSettings = field(default_factory=PolicyAdamSettings)
     ocnopt: PolicyOCNOptSettings = field(default_factory=PolicyOCNOptSettings)
+    coupled: CoupledSettings = field(default_factory=CoupledSettings)
     schedule: Schedule = "linear"
     seed: int = 0
     evaluation: str = ""
@@ -213,6 +242,13 @@ class MarlConfig:
         if not self.world:
             raise InvalidInputError("world: expected a name, got an empty one")
         integer("seed", self.seed, low=0)
+        if self.optimizer == "coupled" and (
+            self.network.memory != "nothing" or self.network.observations or self.copies < 2
+        ):
+            raise InvalidInputError(
+                "optimizer: expected adam or ocnopt for networks with memory, scaled observations "
+                "or a single copy, got 'coupled', which trains feedforward policies on several"
+            )
         for name in (
             "frames",
             "copies",
@@ -249,6 +285,7 @@ _PARTS = {
     "surrogate": SurrogateSettings,
     "adam": PolicyAdamSettings,
     "ocnopt": PolicyOCNOptSettings,
+    "coupled": CoupledSettings,
 }
 
 

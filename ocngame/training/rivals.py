@@ -1,17 +1,21 @@
 """Rivals of an adversarial run: a game of its own and a method for each, from the same start."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
-from ocngame.games.differentiable import READY_PLAYERS, ReadyPlayers
+from ocngame.games.differentiable import ReadyPlayers
 from ocngame.games.players import PlayerGame
 from ocngame.solvers.players import (
     DiagonalOwn,
     IdentityOwn,
+    IterateAverage,
     KrylovSolve,
+    LinearEnd,
     PlainStep,
     PlayerOpt,
     PlayerOptConfig,
@@ -33,6 +37,7 @@ from ocngame.solvers.players.baselines import (
     SymplecticAdjustment,
 )
 from ocngame.training.adversarial_config import AdversarialConfig
+from ocngame.training.player_problems import problem_maker
 
 __all__ = ["Rival", "make_rivals"]
 
@@ -54,7 +59,13 @@ _ADAM: dict[str, Callable[..., FirstOrder]] = {
 
 @runtime_checkable
 class _Method(Protocol):
-    """What plays a game."""
+    """What plays a game.
+
+    Attributes:
+        lr: Its step size.
+    """
+
+    lr: float
 
     def step(self, *batch: Any) -> PlayerStepInfo:
         """Make one step."""
@@ -72,6 +83,8 @@ class _Method(Protocol):
 class Rival:
     """A method with its game.
 
+    In games with batches, step sizes fall at the end and the averaged iterates are judged.
+
     Attributes:
         name: The method's name.
         ready: Its game.
@@ -82,35 +95,73 @@ class Rival:
         refused: Steps that were not made.
     """
 
-    def __init__(self, name: str, ready: ReadyPlayers, method: _Method):
+    def __init__(
+        self,
+        name: str,
+        ready: ReadyPlayers,
+        method: _Method,
+        *,
+        end: LinearEnd | None = None,
+        memory: float = 0.999,
+    ):
         """Take a game and a method on it.
 
         Args:
             name: The method's name.
             ready: Its game.
             method: Plays it.
+            end: How step sizes end in games with batches.
+            memory: Memory of the averaged iterates in games with batches, 0: the last is judged.
         """
         self.name, self.ready, self._method = name, ready, method
+        self._lr, self._end = method.lr, end if end is not None else LinearEnd()
+        tensors = [p for own in ready.game.parameters for p in own]
+        noisy = ready.batch is not None and memory > 0
+        self._average = IterateAverage(tensors, memory=memory) if noisy else None
         self.start = ready.game.control
         self.cpu_seconds = 0.0
         self.evaluations = self.products = self.refused = 0
 
-    def step(self, batch: tuple[Tensor, ...]) -> PlayerStepInfo:
+    def step(self, batch: tuple[Tensor, ...], progress: float = 0.0) -> PlayerStepInfo:
         """Make one step.
 
         Args:
             batch: Passed on to the costs.
+            progress: Part of the run that is over.
 
         Returns:
             What happened.
         """
         before = time.process_time()
+        if self.ready.batch is not None:
+            # The last step of a run is not of length zero.
+            self._method.lr = self._lr * max(self._end.factor(progress), 1e-3)
         info = self._method.step(*batch)
+        if self._average is not None:
+            self._average.update()
         self.cpu_seconds += time.process_time() - before
         self.evaluations += info.evaluations
         self.products += info.products
         self.refused += not info.accepted
         return info
+
+    @contextmanager
+    def judged(self) -> Iterator[ReadyPlayers]:
+        """Let the players be those that are judged: averaged ones in games with batches.
+
+        Yields:
+            The game; afterwards the players are where they were.
+        """
+        if self._average is None:
+            yield self.ready
+            return
+        game = self.ready.game
+        before = game.control
+        game.assign(torch.cat([value.reshape(-1) for value in self._average.values]))
+        try:
+            yield self.ready
+        finally:
+            game.assign(before)
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a later run needs to go on.
@@ -119,6 +170,7 @@ class Rival:
             Plain data and tensors.
         """
         return {
+            "average": None if self._average is None else self._average.state_dict(),
             "control": self.ready.game.control,
             "method": self._method.state_dict(),
             "cpu_seconds": self.cpu_seconds,
@@ -135,6 +187,8 @@ class Rival:
         """
         self.ready.game.assign(state["control"])
         self._method.load_state_dict(state["method"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         for name in ("cpu_seconds", "evaluations", "products", "refused"):
             setattr(self, name, state[name])
 
@@ -149,10 +203,12 @@ def make_rivals(config: AdversarialConfig) -> list[Rival]:
         One per method, in the order of the settings.
     """
     rivals = []
+    make = problem_maker(config.problem, config.seed)
     for name in config.methods:
-        ready = READY_PLAYERS[config.problem](config.seed)
+        ready = make()
         method = _method(name, ready.game, config, noisy=ready.batch is not None)
-        rivals.append(Rival(name, ready, method))
+        end = LinearEnd(hold=config.hold)
+        rivals.append(Rival(name, ready, method, end=end, memory=config.memory))
     return rivals
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "robust_accuracy",
     "robustness_curve",
     "transferred_accuracy",
+    "withstanding",
 ]
 
 
@@ -58,7 +59,7 @@ class Attack:
             raise InvalidInputError(f"library: expected ours or torchattacks, got {self.library!r}")
         if self.library == "torchattacks" and not has_torchattacks():
             raise InvalidInputError(
-                "library: torchattacks cannot be imported; pip install torchattacks brings it"
+                "library: torchattacks cannot be imported; pip install 'ocngame[bench]' brings it"
             )
 
     @property
@@ -113,6 +114,32 @@ def robust_accuracy(
     Returns:
         The share.
     """
+    standing = withstanding(model, x, y, ball=ball, attack=attack, seed=seed)
+    return float(standing.float().mean())
+
+
+def withstanding(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    ball: PerturbationBall,
+    attack: Attack,
+    seed: int = 0,
+) -> Tensor:
+    """Say which samples stay right under an attack.
+
+    Args:
+        model: A classifier.
+        x: Inputs in [0, 1], shape (m, features).
+        y: Classes, shape (m,).
+        ball: Perturbations.
+        attack: Steps, restarts and whose.
+        seed: Seed of the random starts.
+
+    Returns:
+        Truth values, shape (m,).
+    """
     with torch.no_grad():
         standing = model(x).argmax(dim=1) == y
     generator = torch.Generator().manual_seed(seed)
@@ -127,7 +154,7 @@ def robust_accuracy(
             moved = _theirs(model, x[left], y[left], ball, attack.steps, seed + restart)
         with torch.no_grad():
             standing[left] = model(moved).argmax(dim=1) == y[left]
-    return float(standing.float().mean())
+    return standing
 
 
 def robustness_curve(

@@ -36,10 +36,12 @@ def test_a_run_shows_methods_and_players_and_can_be_read_back(tmp_path, capsys):
     assert float(_rows(method)["players"][0]) < 1e-6
     assert _rows(method)["players"][1] == "3"
     assert float(_rows(method)["simultaneous"][0]) > 1
-    player, _, residual, curvature, gain = _rows(players)["players"]
+    player, _, residual, curvature, led, gain = _rows(players)["players"]
     assert player == "0"
     assert float(residual) < 1e-6
     assert float(curvature) == pytest.approx(0.1)
+    # The follower answers y = 100 x, along which the leader's x^2 / 20 + 10 x y curves by 2000.1.
+    assert float(led) == pytest.approx(2000.1, rel=1e-2)
     assert float(gain) < 1e-9
     names = {"config.json", "metrics.jsonl", "curves.png", "trajectories.png", "checkpoint.pt"}
     assert names <= {file.name for file in folder.iterdir()}
@@ -62,6 +64,17 @@ def test_bad_usage_is_one_sentence(arguments, message, tmp_path, capsys):
     assert main(["train", "adversarial", *arguments, "--out", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_gan_shows_its_averaged_players_and_its_samples(tmp_path, capsys):
+    folder = tmp_path / "run"
+    arguments = ["--problem", "digits-gan", "--steps", "4", "--methods", "players", "--batch-size"]
+    assert main(["train", "adversarial", *arguments, "16", "--out", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("classes", "confidence", "distance", "least own"))
+    assert "as leader" not in shown
+    assert "measured and examined: averaged players" in shown
+    assert {"curves.png", "samples.png"} <= {file.name for file in folder.iterdir()}
 
 
 def test_without_options_a_robust_classifier_is_trained(tmp_path, capsys, monkeypatch):

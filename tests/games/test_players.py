@@ -84,6 +84,7 @@ def _leaf(*shape):
 
 
 SHARED = _leaf(2)
+LAYER = nn.Linear(2, 2)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,11 @@ SHARED = _leaf(2)
         ([_leaf(2)], [], "costs: expected 1, one per player, got 0"),
         ({"a": SHARED, "b": SHARED}, [sum, sum], "players: .* 'a' and 'b' are the same"),
         ({"a": (_leaf(1), SHARED), "b": SHARED}, [sum, sum], "'a.1' and 'b' are the same"),
+        (
+            {"G": nn.Sequential(LAYER), "D": nn.Sequential(nn.ReLU(), LAYER)},
+            [sum, sum],
+            "'G.0.weight' and 'D.1.weight' are the same",
+        ),
         ({"a": _leaf(1), "b": _leaf(1).double().detach()}, [sum, sum], "one dtype and device"),
         ({"a": _leaf(2) * 2}, [sum], "expected leaf tensors for 'a'"),
         ({"a": torch.ones(2, dtype=torch.int64)}, [sum], "floating-point tensors for 'a'"),

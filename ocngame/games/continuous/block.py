@@ -3,10 +3,12 @@ r"""A network block whose output is the solution of an ODE.
     x' = F(t, x),    x(t_0) = input,    output: x(t_K), or x(t_0) .. x(t_K)
 
 The field F is one control that acts at every stage of the solver: discretise, then optimise. Each
-interval between two times has its own number of equal Runge-Kutta steps.
+interval between two times has its own number of equal Runge-Kutta steps. In the mode `adjoint` no
+graph of the steps is kept: gradients come from backward equations.
 
-The times can be trained: `t_0` is fixed, `t_1 .. t_K` are the parameter `ends`, which any optimizer
-of torch may move. As the number of steps stays the same, the step's length moves with them.
+The times can be trained: `t_0` is fixed, `t_1 .. t_K` are the parameter `ends`. Where the number of
+steps is given, it stays and their length moves with the times; where their greatest length is
+given, their number follows the times.
 """
 
 import itertools
@@ -19,10 +21,15 @@ from torch import Tensor, nn
 
 from ocngame._checks import integer, positive
 from ocngame.errors import InvalidInputError
+from ocngame.games.continuous.adjoint import Adjoint
+from ocngame.games.continuous.adjoint_block import AdjointSolver
 from ocngame.games.continuous.integrate import VectorField, integrate_interval
 from ocngame.games.continuous.tableau import tableau
 
 __all__ = ["NeuralODE"]
+
+
+_ROUNDING = 1e-5  # parts of a step that times in single precision may be off
 
 
 class NeuralODE(nn.Module):
@@ -30,9 +37,11 @@ class NeuralODE(nn.Module):
 
     Attributes:
         field: F.
-        steps: Number of steps of each interval, used when the times of the block are.
+        step: Greatest length of a step, None where the number of steps is given.
         evaluations: Number of evaluations of the field in the last call.
-        total_evaluations: Number of evaluations since the block was made.
+        total_evaluations: Number of evaluations since the block was made; in the mode `adjoint`
+            with those of the backward equations.
+        adjoint: Solves in the mode `adjoint`; None in the other.
     """
 
     def __init__(
@@ -45,6 +54,7 @@ class NeuralODE(nn.Module):
         method: str = "rk4",
         every: bool = False,
         learn_times: bool = False,
+        mode: str | Adjoint = "discretise",
     ):
         """Make the block.
 
@@ -58,6 +68,9 @@ class NeuralODE(nn.Module):
             every: Whether the output has the states at all times, shape (B, K + 1, ...), instead
                 of the last one.
             learn_times: Whether t_1 .. t_K are parameters.
+            mode: "discretise" (the steps are differentiated as they are), "adjoint" (backward
+                equations by the same steps), or an `Adjoint` with settings, among them adaptive
+                steps.
 
         Raises:
             InvalidInputError: if an argument is out of range.
@@ -79,10 +92,10 @@ class NeuralODE(nn.Module):
         self._fixed = 4 if steps is None and step is None else steps
         self._times = points
         self.ends = nn.Parameter(torch.tensor(points[1:])) if learn_times else None
-        self.steps = self._count(points)
         self._last: tuple[Tensor, list[int]] = self.times.detach(), self.steps
         self.evaluations = 0
         self.total_evaluations = 0
+        self.adjoint = None if mode == "discretise" else AdjointSolver(self, mode)
 
     @property
     def times(self) -> Tensor:
@@ -90,6 +103,12 @@ class NeuralODE(nn.Module):
         if self.ends is None:
             return torch.tensor(self._times, dtype=torch.float64)
         return torch.cat([self.ends.new_tensor(self._times[:1]), self.ends])
+
+    @property
+    def steps(self) -> list[int]:
+        """Number of steps of each interval between the block's own times."""
+        learned = self.ends is not None and self.step is not None
+        return self._count(self.times.tolist() if learned else self._times)
 
     def forward(self, x: Any, times: Sequence[float] | Tensor | None = None) -> Any:
         """Integrate.
@@ -112,11 +131,14 @@ class NeuralODE(nn.Module):
         like = x[0] if isinstance(x, tuple) else x
         if isinstance(like, Tensor):
             points = points.to(like)
+        if self.adjoint is not None:
+            return self.adjoint(x, points, self._last[0].tolist(), counts)
         states: list[Any] = [x]
         for i, count in enumerate(counts):
             x = integrate_interval(self.field, x, points[i], points[i + 1], count, self.method)
             states.append(x)
-        self._count_evaluations(counts)
+        self.evaluations = sum(counts) * self.method.evaluations
+        self.total_evaluations += self.evaluations
         if not self.every:
             return x
         if isinstance(x, tuple):
@@ -134,22 +156,19 @@ class NeuralODE(nn.Module):
         lengths = [abs(b - a) / n for a, b, n in zip(ends, ends[1:], counts, strict=False)]
         return [h * b for h, n in zip(lengths, counts, strict=True) for b in self.method.b * n]
 
-    def _count_evaluations(self, counts: Sequence[int]) -> None:
-        self.evaluations = sum(counts) * self.method.evaluations
-        self.total_evaluations += self.evaluations
-
     def _count(self, points: Sequence[float]) -> list[int]:
         """Give the number of steps of every interval."""
         if self._fixed is not None:
             return [self._fixed] * (len(points) - 1)
         assert self.step is not None  # noqa: S101 - one of the two is given
         lengths = [abs(b - a) for a, b in itertools.pairwise(points)]
-        return [max(1, math.ceil(length / self.step - 1e-9)) for length in lengths]
+        return [max(1, math.ceil(length / self.step - _ROUNDING)) for length in lengths]
 
     def extra_repr(self) -> str:
         """Name the method, the times and the steps."""
         times = ", ".join(f"{t:g}" for t in self.times.tolist())
-        return f"method={self.method.name}, times=({times}), steps={self.steps}"
+        how = f"method={self.method.name}, times=({times}), steps={self.steps}"
+        return how if self.adjoint is None else f"{how}, {self.adjoint.rule}"
 
 
 def _checked(name: str, times: Sequence[float] | Tensor) -> list[float]:

@@ -1,17 +1,21 @@
-"""Solvers of torchdiffeq inside a network that is traced: one evaluation stands for all of them.
+"""Foreign solvers inside a network that is traced: one evaluation stands for all of them.
 
-While a network is traced, `odeint` and `odeint_adjoint` are replaced, wherever a module has them as
-a global name, by one Euler step that a tracer can follow. Afterwards everything is as it was.
+While a network is traced, `odeint` and `odeint_adjoint` of torchdiffeq are replaced, wherever a
+module has them as a global name, by one Euler step that a tracer can follow; so are torchode's
+solvers. Afterwards everything is as it was.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
+
+from ocngame.games.continuous.replaced_names import replaced_names
+from ocngame.games.continuous.traced_torchode import traced_torchode
 
 __all__ = ["traced_solvers"]
 
@@ -27,26 +31,10 @@ def traced_solvers() -> Iterator[list[nn.Module]]:
     """
     fields: list[nn.Module] = []
     package = sys.modules.get("torchdiffeq")
-    if package is None:
-        yield fields
-        return
-    known = {id(getattr(package, name)): getattr(package, name) for name in _NAMES}
     euler = partial(_euler, fields)
-    replaced: list[tuple[dict[str, Any], str, Callable[..., Any]]] = []
-    for name, module in list(sys.modules.items()):
-        if name.startswith("torchdiffeq._impl"):
-            continue
-        space = getattr(module, "__dict__", None) or {}
-        for key, value in list(space.items()):
-            if id(value) in known:
-                replaced.append((space, key, value))
-    try:
-        for space, key, _ in replaced:
-            space[key] = euler
+    names = {} if package is None else {id(getattr(package, n)): euler for n in _NAMES}
+    with replaced_names(names), traced_torchode(fields):
         yield fields
-    finally:
-        for space, key, value in replaced:
-            space[key] = value
 
 
 def _euler(

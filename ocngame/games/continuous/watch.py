@@ -12,10 +12,11 @@ time integrals up to a constant factor of the method.
 """
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ocngame.games.continuous.block import NeuralODE
@@ -30,18 +31,21 @@ class Evaluation:
         field: The field.
         time: t_e.
         weight: w_e, None as long as it is not known.
+        parted: Whether every sample has a time of its own (t_e is their mean), so that a sample may
+            reject what others accept.
     """
 
-    __slots__ = ("field", "time", "weight")
+    __slots__ = ("field", "parted", "time", "weight")
 
-    def __init__(self, field: nn.Module, time: float):
+    def __init__(self, field: Callable[..., Any], time: float, *, parted: bool = False):
         """Note where and when.
 
         Args:
             field: The field.
             time: t_e.
+            parted: Whether every sample has a time of its own.
         """
-        self.field, self.time = field, time
+        self.field, self.time, self.parted = field, time, parted
         self.weight: float | None = None
 
 
@@ -58,7 +62,8 @@ class FieldWatch:
         Args:
             fields: Vector fields, and blocks that know the weights of their evaluations.
         """
-        self._blocks = [block for block in fields if isinstance(block, NeuralODE)]
+        blocks = [block for block in fields if isinstance(block, NeuralODE)]
+        self._blocks = [block for block in blocks if block.adjoint is None]
         own = [b.field for b in self._blocks if isinstance(b.field, nn.Module)]
         others = [part for part in fields if not isinstance(part, NeuralODE)]
         self._fields = list(dict.fromkeys([*own, *others]))
@@ -97,7 +102,7 @@ class FieldWatch:
         Args:
             reached: The evaluations that the result depends on.
         """
-        waiting: dict[nn.Module, list[Evaluation]] = {}
+        waiting: dict[Callable[..., Any], list[Evaluation]] = {}
         for evaluation in reached:
             if evaluation.weight is None:
                 waiting.setdefault(evaluation.field, []).append(evaluation)
@@ -109,8 +114,11 @@ class FieldWatch:
     def _begin(self, field: nn.Module, args: tuple[Any, ...]) -> None:
         t = args[0] if args else 0.0
         time = float(t.detach().mean()) if isinstance(t, Tensor) else float(t)
-        self._open.append(Evaluation(field, time))
-        self._seen.append(self._open[-1])
+        parted = isinstance(t, Tensor) and t.ndim > 0
+        self._open.append(Evaluation(field, time, parted=parted))
+        # Where no graph is kept, nothing can come back to an evaluation.
+        if torch.is_grad_enabled():
+            self._seen.append(self._open[-1])
 
     def _end(self, _field: nn.Module, _args: object, _output: object) -> None:
         self._open.pop()

@@ -10,6 +10,7 @@ from ocngame.games.differentiable.gaussians import (
     grid,
     ring,
 )
+from ocngame.games.differentiable.images import image_gan
 from ocngame.games.differentiable.matrix_games import iterated_prisoners_dilemma, matching_pennies
 from ocngame.games.differentiable.quadratic import (
     bilinear,
@@ -31,6 +32,7 @@ __all__ = [
     "gaussian_gan",
     "general_sum",
     "grid",
+    "image_gan",
     "iterated_prisoners_dilemma",
     "matching_pennies",
     "quadratic_game",

@@ -21,8 +21,10 @@ class ReadyPlayers:
         equilibrium: A joint control that is known to be an equilibrium, shape (m,), or None.
         measures: Numbers to report of a game, by name: functions of no argument.
         batch: Draws the batch of a step, from its size and a generator; None: the costs take none.
-        samples: Gives what a generator makes now, shape (S, 2), for pictures.
-        data: Samples to compare them with, shape (S, 2).
+        samples: Gives what a generator makes now, for pictures: points of shape (S, 2) or images of
+            shape (S, height, width).
+        data: Samples to compare them with, of the same kind.
+        note: What to know of the measures, a sentence, or nothing.
     """
 
     name: str
@@ -32,6 +34,7 @@ class ReadyPlayers:
     batch: Callable[[int, torch.Generator], tuple[Tensor, ...]] | None = None
     samples: Callable[[], Tensor] | None = None
     data: Tensor | None = None
+    note: str = ""
 
     def error(self, start: Tensor) -> float:
         """Give the distance to the equilibrium relative to that of the start.

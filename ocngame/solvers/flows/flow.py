@@ -17,12 +17,14 @@ For OCNOpt the output Hessian of this loss is the identity on z and zero elsewhe
 nothing of what the weights do through the trace. `FlowHessian` gives instead one column per sample,
 the gradient `(z, -1, kinetic, jacobian)` of the loss in the output: the outer products of the
 samples' whole gradients, the empirical Fisher matrix of the density (rank-one start of arXiv
-2002.08809).
+2002.08809). As `F = (1/B) sum g g' >= m m'` for their mean m, no damped step promises more than
+`m' F^{-1} m <= 1`. Where F is of earlier batches and the newest has greater gradients, it would.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -293,6 +295,8 @@ class FlowHessian(OutputHessian):
         kinetic: Weight of the kinetic cost.
         jacobian: Weight of the Jacobian cost.
     """
+
+    most_promise: ClassVar[float | None] = 1.0
 
     kinetic: float = 0.0
     jacobian: float = 0.0

@@ -2,6 +2,7 @@
 
 from ocngame.solvers.nonlinear.implicit import attach_gradient
 from ocngame.solvers.nonlinear.options import AugmentedLagrangian, IterationOptions
+from ocngame.solvers.nonlinear.single_step import SingleStep, quadratic_step
 from ocngame.solvers.nonlinear.solution import ConstraintReport, NonlinearSolution, Path, Start
 from ocngame.solvers.nonlinear.solve import solve_nonlinear
 
@@ -11,7 +12,9 @@ __all__ = [
     "IterationOptions",
     "NonlinearSolution",
     "Path",
+    "SingleStep",
     "Start",
     "attach_gradient",
+    "quadratic_step",
     "solve_nonlinear",
 ]

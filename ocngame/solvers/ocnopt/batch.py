@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ocngame.curvature import OutputHessian
-from ocngame.errors import InvalidInputError
+from ocngame.errors import InvalidInputError, NonFiniteError
+from ocngame.games.continuous import solver_errors
 from ocngame.games.graph import GameGraph
 from ocngame.games.replay import RandomState, replayed
 from ocngame.games.rollout import Rollout, record_rollout
@@ -27,7 +28,8 @@ class Batch:
 
     Attributes:
         loss: The loss, without a graph.
-        measure: Runs the pass again without a trace and gives the loss.
+        measure: Runs the pass again without a trace and gives the loss; NaN where the network has
+            an equation that cannot be solved.
         start: State of torch's generators before the pass.
         signs: State of the generator of random signs before the pass.
         columns: Columns of the output Hessian of every stage; None where they were not measured.
@@ -85,9 +87,13 @@ class BatchReader:
 
         def measure() -> Tensor:
             with replayed(self.model, start), torch.no_grad():
-                return run().detach()
+                try:
+                    with solver_errors():
+                        return run().detach()
+                except NonFiniteError:
+                    return torch.tensor(torch.nan)
 
-        with torch.enable_grad():
+        with torch.enable_grad(), solver_errors():
             if not due or self.hessian is None:
                 loss = _scalar(run())
                 _backward(loss)
@@ -124,7 +130,7 @@ class BatchReader:
         seeds = rule.columns(self.hessian, exact, gradient, self.generator).to(output.dtype)
         try:
             if not per_sample or gradient is None:
-                return rollout.backpropagate(seeds), None, seeds
+                return rollout.backpropagate(seeds, rule.every), None, seeds
             derived = rollout.differentiate(gradient, seeds)
         except RuntimeError as error:
             raise _explained(error) from error
@@ -191,7 +197,9 @@ def _record(
 
     handle = model.register_forward_hook(hook)
     try:
-        rollout = record_rollout(game.program, game.control_stages, forward, fields=game.fields)
+        rollout = record_rollout(
+            game.program, game.control_stages, forward, twins=game.twins, fields=game.fields
+        )
     finally:
         handle.remove()
     return rollout, losses[0]

@@ -107,6 +107,11 @@ class OCNOptConfig:
         one_of("sweep", self.sweep, Sweep)
         object.__setattr__(self, "feedback", Feedback(self.feedback))
         object.__setattr__(self, "sweep", Sweep(self.sweep))
+        if self.columns.every > 1 and self.feedback is not Feedback.OFF:
+            raise InvalidInputError(
+                "columns: expected a rule that measures every sample beside feedback, got "
+                f"{self.columns!r}"
+            )
         in_range("gradient_decay", self.gradient_decay, low=0.0, high=1.0, high_open=True)
 
     @classmethod

@@ -62,6 +62,7 @@ def estimate_work(
         The estimate; network, gradients and random generators are left as they were.
     """
     model, config = reader.model, reader.config
+    always = config.measures(10**6) and config.measures(10**6 + 1)
     kept = [(parameter, parameter.grad) for parameter in model.parameters()]
     signs, start = reader.generator.get_state(), RandomState.now()
     try:
@@ -71,14 +72,14 @@ def estimate_work(
                 reader, replace(state, step=0, refreshed=-1), controls, closure, True
             )
             old = replace(new, step=10**6, refreshed=10**6 - 1)
-            usual, _ = _step(reader, old, controls, closure, config.measures(10**6 + 1))
+            usual, _ = _step(reader, old, controls, closure, always)
             measured, _ = _step(reader, old, controls, closure, True)
     finally:
         reader.generator.set_state(signs)
         for parameter, grad in kept:
             parameter.grad = grad
     inverse = sum(_inversion(stage.curvature) for stage in new.stages)
-    every = 1 if config.measures(10**6 + 1) else config.rhythm.measure_every
+    every = 1 if always else config.rhythm.measure_every
     average = usual + (measured - usual) / every + inverse / config.rhythm.refresh_every
     size = sum(_bytes(stage) for stage in new.stages) + sum(3 * _bytes(p) for p in others)
     count = sum(p.numel() for p in model.parameters() if p.requires_grad)

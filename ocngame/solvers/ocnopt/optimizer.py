@@ -40,6 +40,9 @@ __all__ = ["OCNOpt"]
 
 _log = logging.getLogger(__name__)
 
+_SPIKE = 1e8
+"""How many times the usual loss a batch may have; more would fill the averages for good."""
+
 
 class OCNOpt(torch.optim.Optimizer):
     """Optimal-control optimizer: a network is a dynamic game, a step is a Bellman recursion on it.
@@ -138,8 +141,9 @@ class OCNOpt(torch.optim.Optimizer):
             y: Target of the input.
 
         Returns:
-            What happened. A step with non-finite loss, gradient or move leaves controls and solver
-            state unchanged.
+            What happened. A step with a loss that is not finite or beyond all measure, with such a
+            gradient or move, or with an equation that its solver cannot follow, leaves controls
+            and solver state unchanged.
 
         Raises:
             InvalidInputError: if the target is missing, the closure has called `backward`, or there
@@ -148,7 +152,13 @@ class OCNOpt(torch.optim.Optimizer):
         if x is not None:
             self.zero_grad()
             self._batches.clear()
-            self.backward(self._closure(x, y))
+            signs = self.generator.get_state()
+            try:
+                self.backward(self._closure(x, y))
+            except NonFiniteError as error:
+                # What an equation inside the network had come to before it failed is dropped.
+                self.zero_grad()
+                return self._refuse(signs, math.nan, str(error))
         if not self._batches:
             raise InvalidInputError(
                 "x: expected a batch, a closure, or a call of backward before the step, got none"
@@ -160,7 +170,11 @@ class OCNOpt(torch.optim.Optimizer):
         controls = self._controls()
         state = self._state(controls)
         if not math.isfinite(loss):
-            return self._refuse(batch, loss, "loss: expected a finite number")
+            return self._refuse(batch.signs, loss, "loss: expected a finite number")
+        usual = float(state.memory["loss"]) if "loss" in state.memory else math.inf
+        if loss - usual > _SPIKE * max(1.0, abs(usual)):
+            what = f"loss: expected at most {_SPIKE:g} times {usual:g}, the usual, got {loss:g}"
+            return self._refuse(batch.signs, loss, what)
         rates = Rates(self.param_groups)
         rule, ratio = self.config.damping, math.nan
         own = float(batch.loss)
@@ -175,8 +189,13 @@ class OCNOpt(torch.optim.Optimizer):
             columns=batch.columns,
             samples=batch.samples,
         )
-        bound = None if self.hessian is None else self.hessian.lower_bound
-        limit = StepLimit(rates=rates.of_controls(controls), loss=loss, bound=bound)
+        hessian = self.hessian
+        limit = StepLimit(
+            rates=rates.of_controls(controls),
+            loss=loss,
+            bound=None if hessian is None else hessian.lower_bound,
+            most_promise=None if hessian is None else hessian.most_promise,
+        )
         try:
             with torch.no_grad():
                 new, proposal, directions = propose_move(
@@ -192,7 +211,7 @@ class OCNOpt(torch.optim.Optimizer):
         except NonFiniteError as error:
             if self.team is not None and remembered is not None:
                 self.team.load(remembered)
-            return self._refuse(batch, loss, str(error))
+            return self._refuse(batch.signs, loss, str(error))
         apply_moves(controls, proposal.moves, rates, self.config.decay)
         predicted = proposal.predicted + others
         damping = state.damping
@@ -289,9 +308,9 @@ class OCNOpt(torch.optim.Optimizer):
         live.attach(batch.seeds)
         return live
 
-    def _refuse(self, batch: Batch, loss: float, what: str) -> StepInfo:
+    def _refuse(self, signs: Tensor, loss: float, what: str) -> StepInfo:
         state = self._state(self._controls())
         self._refused += 1
-        self.generator.set_state(batch.signs)
+        self.generator.set_state(signs)
         _log.warning("step refused (%s); controls and state are unchanged", what)
         return StepInfo(loss=loss, accepted=False, damping=state.damping, refused=self._refused)

@@ -21,11 +21,13 @@ class StepLimit:
         rates: Learning rate of every stage, which scales its move.
         loss: Batch loss before the step.
         bound: Lower bound of the loss; None if none is known.
+        most_promise: The most that the slope of a step can promise; None if there is no bound.
     """
 
     rates: Sequence[float]
     loss: float
     bound: float | None
+    most_promise: float | None = None
 
     @property
     def room(self) -> float | None:

@@ -13,7 +13,8 @@ outputs in the metric of the loss, `w = n' b`, the first-order promise, and `roo
 The radius falls with the loss: at constant radius (as in natural-gradient methods with a bound on
 the divergence) steps are too long once the loss is small, because the Gauss-Newton metric of a
 classifier vanishes with its loss. Where no bound of the loss is known, the room is half the promise
-of the uncut step. A learning rate below one scales the room, one above one does not raise it;
+of the uncut step, or half of what it could be at most if that is known (`most_promise`). A learning
+rate below one scales the room, one above one does not raise it;
 stages with a smaller rate than others have their lengths scaled by the ratio.
 
 The radius adapts by `s`: after a step along v that promised w, the gradient p of the next batch
@@ -137,7 +138,8 @@ class TrustRegionStep(StepRule):
         self, situation: Situation, loss: float, promise: float, used: float, radius: float
     ) -> float:
         limit = situation.limit
-        room = 0.5 * promise if limit.bound is None else max(loss - limit.bound, 0.0)
+        most = math.inf if limit.most_promise is None else limit.most_promise
+        room = 0.5 * min(promise, most) if limit.bound is None else max(loss - limit.bound, 0.0)
         room *= min(1.0, max(limit.rates))
         if not (used > 0 and promise > 0):
             return 1.0

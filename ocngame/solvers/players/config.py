@@ -10,11 +10,11 @@ from ocngame._checks import one_of
 from ocngame.bellman import StageRule
 from ocngame.errors import InvalidInputError
 from ocngame.games import InformationStructure, PlayerGame
-from ocngame.solvers.players.curvature import FullOwn, OwnCurvature
+from ocngame.solvers.players.curvature import FullOwn, IdentityOwn, OwnCurvature
 from ocngame.solvers.players.krylov_stage import KrylovSolve
 from ocngame.solvers.players.matrix_stage import DenseSolve
 from ocngame.solvers.players.stage import StageSolve, condition_of
-from ocngame.solvers.players.steps import JudgedStep, PlayerStep
+from ocngame.solvers.players.steps import JudgedStep, PlainStep, PlayerStep
 
 __all__ = ["PlayerOptConfig"]
 
@@ -53,6 +53,11 @@ class PlayerOptConfig:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise InvalidInputError(f"{name}: expected a {kind.__name__}, got {value!r}")
+        if self.curvature.needs_damping and self.step.initial == 0:
+            raise InvalidInputError(
+                f"step: expected a damping above 0 with {type(self.curvature).__name__}, whose "
+                "blocks are singular without, got 0"
+            )
         if self.solve is not None and not isinstance(self.solve, StageSolve):
             raise InvalidInputError(f"solve: expected a StageSolve or None, got {self.solve!r}")
         if (self.leader is not None) != (self.information is InformationStructure.STACKELBERG):
@@ -62,6 +67,27 @@ class PlayerOptConfig:
             )
         if self.weights is not None:
             self._check_weights(self.weights)
+
+    @classmethod
+    def for_look_ahead(cls, *, step: float = 80.0) -> "PlayerOptConfig":
+        """Give the settings for a game whose costs foresee the others' answers (`look_ahead`).
+
+        The answers are in the costs: to expect the others' moves as well counts them twice. Own
+        curvature is a multiple of the identity, as the way to cooperation crosses plateaus where
+        only a long step along the gradient gets anywhere.
+
+        Args:
+            step: Step along every player's own gradient.
+
+        Returns:
+            The settings.
+        """
+        return cls(
+            information=InformationStructure.OPEN_LOOP,
+            curvature=IdentityOwn(step=step),
+            solve=KrylovSolve(),
+            step=PlainStep(),
+        )
 
     def _check_weights(self, weights: tuple[float, ...]) -> None:
         if self.information is not InformationStructure.COOPERATIVE:

@@ -10,17 +10,48 @@ game must be positive (semi-)definite:
   where its cost curves downwards. In matrix-free solves they are found by Lanczos: with the Ritz
   pairs (theta, q) of value below zero, `H + sum |theta| q q'`, which is exact for players of at
   most `lanczos` numbers.
+
+Kronecker and gram blocks of players that are networks are in `ocngame.solvers.players.network_own`.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ocngame._checks import in_range, integer, positive
+from ocngame.games import GamePoint, PlayerGame
+from ocngame.games.player_calls import PlayerNetwork
+from ocngame.solvers.players.own_block import DiagonalBlock, OwnBlock
 
-__all__ = ["DiagonalOwn", "FullOwn", "IdentityOwn", "OwnCurvature"]
+__all__ = ["DiagonalOwn", "FullOwn", "IdentityOwn", "OwnCurvature", "OwnReading"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnReading:
+    """What a step knows when it asks for own blocks.
+
+    Attributes:
+        point: The game where it is played.
+        batch: What the costs were given.
+        networks: Networks by the number of their player, where the rule has asked for them.
+        damping: lambda of the step's first move.
+        weights: Weights of the costs in cooperative play, None in others.
+    """
+
+    point: GamePoint
+    batch: tuple[Any, ...] = ()
+    networks: Mapping[int, PlayerNetwork] = field(default_factory=dict)
+    damping: float = 0.0
+    weights: Tensor | None = None
+
+    @property
+    def slope(self) -> Tensor:
+        """The players' own gradients, shape (m,)."""
+        return self.point.own_gradient
 
 
 class OwnCurvature(ABC):
@@ -28,21 +59,29 @@ class OwnCurvature(ABC):
 
     Attributes:
         lanczos: Products per player that look for negative eigenvalues of its Hessian.
+        needs_damping: Whether the blocks are singular without damping.
+        hessians: Whether the Hessians stand for themselves.
     """
 
     lanczos: int = 0
+    needs_damping: ClassVar[bool] = False
+    hessians: ClassVar[bool] = False
+
+    def networks(self, game: PlayerGame) -> dict[int, PlayerNetwork]:
+        """Give the networks whose calls the rule reads, by the number of their player."""
+        return {}
+
+    def init(self, game: PlayerGame, networks: Mapping[int, PlayerNetwork]) -> dict[str, Tensor]:
+        """Give the first state of the rule."""
+        return {}
+
+    def update(self, state: dict[str, Tensor], reading: OwnReading) -> dict[str, Tensor]:
+        """Give the state after another step."""
+        return state
 
     @abstractmethod
-    def init(self, size: int, like: Tensor) -> dict[str, Tensor]:
-        """Give the first state of the rule for a joint control of this size."""
-
-    @abstractmethod
-    def update(self, state: dict[str, Tensor], slope: Tensor) -> dict[str, Tensor]:
-        """Give the state after the own gradients of another step."""
-
-    @abstractmethod
-    def diagonal(self, state: dict[str, Tensor], slope: Tensor) -> Tensor | None:
-        """Give the diagonal that stands for all own blocks, or None for the Hessians."""
+    def blocks(self, state: dict[str, Tensor], reading: OwnReading) -> list[OwnBlock] | None:
+        """Give what stands for every player's own block, or None for the Hessians."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +98,9 @@ class IdentityOwn(OwnCurvature):
         """Validate the settings."""
         positive("step", self.step)
 
-    def init(self, size: int, like: Tensor) -> dict[str, Tensor]:
-        """Give no state."""
-        return {}
-
-    def update(self, state: dict[str, Tensor], slope: Tensor) -> dict[str, Tensor]:
-        """Give the state back."""
-        return state
-
-    def diagonal(self, state: dict[str, Tensor], slope: Tensor) -> Tensor:
+    def blocks(self, state: dict[str, Tensor], reading: OwnReading) -> list[OwnBlock]:
         """Give `1 / step` everywhere."""
-        return torch.full_like(slope, 1 / self.step)
+        return _diagonals(torch.full_like(reading.slope, 1 / self.step), reading)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,17 +123,31 @@ class DiagonalOwn(OwnCurvature):
         in_range("decay", self.decay, low=0.0, high=1.0, high_open=True)
         positive("epsilon", self.epsilon)
 
-    def init(self, size: int, like: Tensor) -> dict[str, Tensor]:
+    def init(self, game: PlayerGame, networks: Mapping[int, PlayerNetwork]) -> dict[str, Tensor]:
         """Start the average at zero."""
-        return {"square": like.new_zeros(size), "count": torch.zeros((), dtype=torch.float64)}
+        return {
+            "square": torch.zeros_like(game.control),
+            "count": torch.zeros((), dtype=torch.float64),
+        }
 
-    def update(self, state: dict[str, Tensor], slope: Tensor) -> dict[str, Tensor]:
+    def update(self, state: dict[str, Tensor], reading: OwnReading) -> dict[str, Tensor]:
         """Take the squares of the own gradients into the average."""
-        square = self.decay * state["square"] + (1 - self.decay) * slope**2
+        square = self.decay * state["square"] + (1 - self.decay) * reading.slope**2
         return {"square": square, "count": state["count"] + 1}
 
-    def diagonal(self, state: dict[str, Tensor], slope: Tensor) -> Tensor:
+    def blocks(self, state: dict[str, Tensor], reading: OwnReading) -> list[OwnBlock]:
         """Give the bias-corrected root."""
+        return _diagonals(self.diagonal(state), reading)
+
+    def diagonal(self, state: dict[str, Tensor]) -> Tensor:
+        """Give the diagonal of all players.
+
+        Args:
+            state: After at least one step.
+
+        Returns:
+            Shape (m,).
+        """
         correction = 1 - self.decay ** float(state["count"])
         return ((state["square"] / correction).sqrt() + self.epsilon) / self.step
 
@@ -115,20 +160,18 @@ class FullOwn(OwnCurvature):
         lanczos: Products that look for negative eigenvalues in a matrix-free solve, per player.
     """
 
+    hessians: ClassVar[bool] = True
+
     lanczos: int = 8
 
     def __post_init__(self) -> None:
         """Validate the settings."""
         integer("lanczos", self.lanczos, low=0)
 
-    def init(self, size: int, like: Tensor) -> dict[str, Tensor]:
-        """Give no state."""
-        return {}
-
-    def update(self, state: dict[str, Tensor], slope: Tensor) -> dict[str, Tensor]:
-        """Give the state back."""
-        return state
-
-    def diagonal(self, state: dict[str, Tensor], slope: Tensor) -> None:
+    def blocks(self, state: dict[str, Tensor], reading: OwnReading) -> None:
         """Give None: the Hessians stand for themselves."""
         return
+
+
+def _diagonals(joint: Tensor, reading: OwnReading) -> list[OwnBlock]:
+    return [DiagonalBlock(joint[block]) for block in reading.point.game.control_slices]

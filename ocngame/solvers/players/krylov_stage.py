@@ -1,14 +1,16 @@
 r"""The stage game by products alone: one linear operator per decision maker's curvature, GMRES.
 
 No matrix of the controls' size is formed: memory is that of the Krylov basis, `max_products`
-vectors. Where a diagonal stands for the own blocks, its root scales the system from both sides.
-Negative own curvatures are found by Lanczos from the own gradient and taken out by
+vectors. Where other blocks stand for the own Hessians, they precondition the system
+(`ocngame.solvers.players.own_block`), and where nobody expects the others to move they are the
+system. Negative own curvatures are found by Lanczos from the own gradient and taken out by
 low-rank terms `|theta| q q'`. A Stackelberg leader's row needs a transposed solve with the
 followers' block for every product, `Z' y = y_L - S_FL' S_FF^{-T} y_F`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,9 +19,14 @@ from ocngame._checks import in_range, integer
 from ocngame.bellman import StageRule
 from ocngame.games import GamePoint, InformationStructure
 from ocngame.linalg import KrylovResult, gmres, lanczos
+from ocngame.solvers.players.own_block import JoinedBlock
 from ocngame.solvers.players.stage import Move, OwnBlocks, Stage, StageSolve
 
 __all__ = ["KrylovSolve", "KrylovStage"]
+
+
+_LANCZOS = 8
+"""Products that look for a leader's negative curvatures where the rule says no number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +89,12 @@ class KrylovStage(Stage):
             settings: Tolerance and cost of the solves.
         """
         self._point, self._rule, self._settings = point, rule, settings
-        self._diagonal = own.diagonal
+        self._blocks, self._lanczos = own.of_makers(rule), own.lanczos or _LANCZOS
         before = point.products
         self._followers = _Followers(self, rule.leader)
         self.slope = self._slope()
         self._removed: dict[int, _LowRank] = {}
-        if own.diagonal is None and own.lanczos > 0:
+        if self._blocks is None and own.lanczos > 0:
             for maker in self._makers():
                 self._removed[maker] = self._negative(maker, own.lanczos)
         self._opening = point.products - before
@@ -99,27 +106,18 @@ class KrylovStage(Stage):
     def solve(self, damping: float, start: Tensor | None) -> Move:
         """Solve by GMRES, every player by itself where nobody expects the others to move."""
         before = self._point.products
-        tolerance, most = self._settings.tolerance, self._settings.max_products
-
-        def solve(operator: Callable[[Tensor], Tensor], block: slice) -> KrylovResult:
-            scale = self._scale(damping)[block]
-            found = gmres(
-                lambda v: operator(v / scale) / scale,
-                -self.slope[block] / scale,
-                start=None if start is None else start[block] * scale,
-                tolerance=tolerance,
-                max_products=most,
-            )
-            return replace(found, solution=found.solution / scale)
-
-        whole = slice(0, len(self.slope))
-        if self._rule.information is InformationStructure.OWN_BLOCK:
+        if self._blocks is not None:
+            leader = self._rule.leader
+            if leader is not None:
+                self._removed[leader] = self._negative(leader, self._lanczos, damping)
+            results = self._solve_blocks(damping, start)
+        elif self._alone:
             results = [
-                solve(lambda v, i=i: self._own(i, v, damping), block)
+                self._gmres(partial(self._own, i, damping=damping), self.slope, start, block)
                 for i, block in enumerate(self._rule.slices)
             ]
         else:
-            results = [solve(lambda v: self._rows(v, damping), whole)]
+            results = [self._gmres(partial(self._rows, damping=damping), self.slope, start)]
         return Move(
             direction=torch.cat([result.solution for result in results]),
             products=self._point.products - before + self._opening,
@@ -127,6 +125,50 @@ class KrylovStage(Stage):
             converged=all(result.converged for result in results),
             removed=sum(len(term.weights) for term in self._removed.values()),
         )
+
+    def _gmres(
+        self,
+        operator: Callable[[Tensor], Tensor],
+        slope: Tensor,
+        start: Tensor | None,
+        block: slice = slice(None),
+    ) -> KrylovResult:
+        return gmres(
+            operator,
+            -slope[block],
+            start=None if start is None else start[block],
+            tolerance=self._settings.tolerance,
+            max_products=self._settings.max_products,
+        )
+
+    def _solve_blocks(self, damping: float, start: Tensor | None) -> list[KrylovResult]:
+        """Solve `L S R y = -L s`, `du = R y`, or block by block where that is all of S."""
+        assert self._blocks is not None  # noqa: S101 - only called where there are any
+        joined = JoinedBlock(self._blocks, self._own_slices)
+        if self._alone or len(self._blocks) == 1:
+            return [KrylovResult(-joined.solve(self.slope, damping), 0.0, 0, converged=True)]
+
+        def operator(y: Tensor) -> Tensor:
+            v = joined.right(y, damping)
+            if self._rule.leader is None:
+                return y + joined.left(self._point.mixed_product(v), damping)
+            return joined.left(self._rows(v, damping), damping)
+
+        inner = None if start is None else joined.right_inverse(start, damping)
+        found = self._gmres(operator, joined.left(self.slope, damping), inner)
+        return [replace(found, solution=joined.right(found.solution, damping))]
+
+    @property
+    def _alone(self) -> bool:
+        """Whether nobody expects the others to move."""
+        return self._rule.information is InformationStructure.OWN_BLOCK
+
+    @property
+    def _own_slices(self) -> Sequence[slice]:
+        """Where every decision maker's block acts."""
+        if self._rule.information is InformationStructure.COOPERATIVE:
+            return [slice(0, len(self.slope))]
+        return self._rule.slices
 
     def _makers(self) -> list[int]:
         if self._rule.information is InformationStructure.COOPERATIVE:
@@ -143,12 +185,6 @@ class KrylovStage(Stage):
         like = self._point.gradients
         weights = self._rule.weights
         return like.new_ones(len(like)) if weights is None else weights.to(like)
-
-    def _scale(self, damping: float) -> Tensor:
-        """Give what makes the own blocks' diagonal one where a diagonal stands for them."""
-        if self._diagonal is None:
-            return torch.ones_like(self.slope)
-        return (self._diagonal + damping).sqrt()
 
     def _slope(self) -> Tensor:
         if self._rule.information is InformationStructure.COOPERATIVE:
@@ -169,50 +205,53 @@ class KrylovStage(Stage):
             return torch.cat([self._own(i, v[b], damping, true=true) for i, b in blocks])
         if information is InformationStructure.COOPERATIVE:
             return self._own(0, v, damping, true=true)
-        if self._diagonal is None or true:
+        if self._blocks is None or true:
             rows = self._point.jacobian_product(v) + damping * v
         else:
-            rows = self._point.mixed_product(v) + (self._diagonal + damping) * v
+            rows = self._point.mixed_product(v)
+            for maker, block in enumerate(self._rule.slices):
+                if maker != leader:
+                    rows[block] += self._blocks[maker].matmul(v[block], damping)
         if leader is not None:
             block = self._block(leader)
-            rows[block] = damping * v[block] + self._followers.seen_by_leader(
-                self._leader_rows(v, true=true), damping, true=true
+            rows[block] = self._followers.seen_by_leader(
+                self._leader_rows(v, damping, true=true), damping, true=true
             )
         for maker, term in ({} if true else self._removed).items():
             rows[self._block(maker)] += term(v[self._block(maker)])
         return rows
 
-    def correction(self, maker: int, v: Tensor) -> Tensor:
+    def correction(self, maker: int, v: Tensor, damping: float) -> Tensor:
         """Give the product with what is added to a maker's true own block to make it positive.
 
         Args:
             maker: Index of the decision maker.
             v: Its direction, shape (m_i,).
+            damping: lambda, which is added as well.
 
         Returns:
             The product, shape (m_i,).
         """
-        if self._diagonal is not None:
+        if self._blocks is not None:
             own = self._point.hessian_product(maker, v, rows=maker, columns=maker)
-            return self._diagonal[self._block(maker)] * v - own
+            return self._blocks[maker].matmul(v, damping) - own
         term = self._removed.get(maker)
-        return torch.zeros_like(v) if term is None else term(v)
+        return damping * v if term is None else damping * v + term(v)
 
-    def _leader_rows(self, v: Tensor, *, true: bool) -> Tensor:
+    def _leader_rows(self, v: Tensor, damping: float, *, true: bool) -> Tensor:
         leader = self._rule.leader
         assert leader is not None  # noqa: S101 - only called where there is one
-        rows = self._point.hessian_product(leader, v)
-        if self._diagonal is not None and not true:
-            block = self._block(leader)
-            own = self._point.hessian_product(leader, v[block], rows=leader, columns=leader)
-            rows[block] += self._diagonal[block] * v[block] - own
+        rows, block = self._point.hessian_product(leader, v), self._block(leader)
+        if self._blocks is None or true:
+            rows[block] += damping * v[block]
+        else:
+            rows[block] += self.correction(leader, v[block], damping)
         return rows
 
     def _own(self, maker: int, v: Tensor, damping: float, *, true: bool = False) -> Tensor:
         """Multiply with one decision maker's own block."""
-        block = self._block(maker)
-        if self._diagonal is not None and not true:
-            return (self._diagonal[block] + damping) * v
+        if self._blocks is not None and not true:
+            return self._blocks[maker].matmul(v, damping)
         if self._rule.information is InformationStructure.COOPERATIVE:
             weights = self._weights().tolist()
             image = torch.zeros_like(v)
@@ -224,12 +263,12 @@ class KrylovStage(Stage):
         image = image + damping * v
         return image if true or maker not in self._removed else image + self._removed[maker](v)
 
-    def _negative(self, maker: int, steps: int) -> _LowRank:
+    def _negative(self, maker: int, steps: int, damping: float = 0.0) -> _LowRank:
         block = self._block(maker)
 
         def own(v: Tensor) -> Tensor:
             if maker == self._rule.leader:
-                return self._followers.condensed(v)
+                return self._followers.condensed(v, damping)
             return self._own(maker, v, 0.0, true=True)
 
         start = self.slope[block]
@@ -257,7 +296,7 @@ class _Followers:
         adjoint = self._solve(others, damping, true=true, transposed=True)
         return full[block] - stage._point.transposed_product(adjoint)[block]
 
-    def condensed(self, v: Tensor) -> Tensor:
+    def condensed(self, v: Tensor, damping: float) -> Tensor:
         """Give `Z' d^2 f^L Z v` with the followers' positive blocks."""
         stage = self._stage
         block = stage._block(self._leader or 0)
@@ -265,8 +304,9 @@ class _Followers:
         joint[block] = v
         right = stage._point.jacobian_product(joint)
         right[block] = 0
-        joint = joint - self._solve(right, 0.0, true=False, transposed=False)
-        return self.seen_by_leader(stage._leader_rows(joint, true=False), 0.0, true=False)
+        joint = joint - self._solve(right, damping, true=False, transposed=False)
+        rows = stage._leader_rows(joint, damping, true=False)
+        return self.seen_by_leader(rows, damping, true=False)
 
     def _solve(self, right: Tensor, damping: float, *, true: bool, transposed: bool) -> Tensor:
         stage, block = self._stage, self._stage._block(self._leader or 0)
@@ -274,12 +314,13 @@ class _Followers:
         def operator(v: Tensor) -> Tensor:
             point = stage._point
             image = point.transposed_product(v) if transposed else point.jacobian_product(v)
-            image = image + damping * v
-            if not true:
-                for maker in range(point.game.player_count):
-                    if maker != self._leader:
-                        own = stage._block(maker)
-                        image[own] += stage.correction(maker, v[own])
+            for maker in range(point.game.player_count):
+                if maker != self._leader:
+                    own = stage._block(maker)
+                    if true:
+                        image[own] += damping * v[own]
+                    else:
+                        image[own] += stage.correction(maker, v[own], damping)
             image[block] = 0
             return image
 

@@ -4,6 +4,7 @@ The move answers the slope at the true curvatures, so it vanishes where the stag
 however much the system is damped or negative curvatures taken out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ocngame.bellman import QExpansion, StageRule, solve_condition, stage_condition
 from ocngame.games import GamePoint, InformationStructure
+from ocngame.solvers.players.own_block import dense_block
 from ocngame.solvers.players.stage import Move, OwnBlocks, Stage, StageSolve
 
 __all__ = ["DenseSolve", "MatrixStage", "expansion"]
@@ -43,12 +45,12 @@ class MatrixStage(Stage):
         before = point.products
         q = expansion(point.gradients, point.hessians())
         self._products = point.products - before
-        self._rule = rule
+        self._rule, self._blocks = rule, own.of_makers(rule)
         condition = stage_condition(q, rule)
         self.slope, self._system = condition.slope, condition.system
-        if own.diagonal is not None:
-            q = _with_own(q, rule, own.diagonal)
-        self._positive, self._removed = _positive(q, rule)
+        self._expansion, self._removed = q, 0
+        if self._blocks is None:
+            self._expansion, self._removed = _positive(q, rule, _makers(rule))
 
     def product(self, direction: Tensor) -> Tensor:
         """Multiply with S."""
@@ -56,13 +58,26 @@ class MatrixStage(Stage):
 
     def solve(self, damping: float, start: Tensor | None) -> Move:
         """Solve by LU; a singular system gives a move that is not finite."""
-        q = self._positive
-        for player in _makers(self._rule):
-            size = len(_own(q, self._rule, player))
-            q = _added(q, self._rule, player, damping * torch.eye(size).to(self.slope))
+        q, removed = self._damped(damping)
         condition = replace(stage_condition(q, self._rule), slope=self.slope)
         policy, _ = solve_condition(condition)
-        return Move(direction=policy.feedforward, products=self._products, removed=self._removed)
+        return Move(direction=policy.feedforward, products=self._products, removed=removed)
+
+    def _damped(self, damping: float) -> tuple[QExpansion, int]:
+        """Give the expansion with positive own blocks, and how many curvatures were removed."""
+        q, rule, removed = self._expansion, self._rule, self._removed
+        for maker in _makers(rule):
+            size = len(_own(q, rule, maker))
+            if self._blocks is None:
+                q = _added(q, rule, maker, damping * torch.eye(size).to(self.slope))
+            else:
+                q = _with_own(
+                    q, rule, maker, dense_block(self._blocks[maker], self.slope[:size], damping)
+                )
+        if self._blocks is not None and rule.leader is not None:
+            # A leader's Hessian has the followers' answer in it as well.
+            q, removed = _positive(q, rule, [rule.leader])
+        return q, removed
 
 
 def expansion(gradients: Tensor, hessians: Tensor) -> QExpansion:
@@ -102,21 +117,19 @@ def _own(q: QExpansion, rule: StageRule, player: int) -> range:
     return range(rule.slices[player].start, rule.slices[player].stop)
 
 
-def _with_own(q: QExpansion, rule: StageRule, diagonal: Tensor) -> QExpansion:
-    """Let a diagonal stand for the own blocks, or for the coalition's whole Hessian."""
-    q_uu = q.q_uu.clone()
+def _with_own(q: QExpansion, rule: StageRule, maker: int, matrix: Tensor) -> QExpansion:
+    """Let a matrix stand for a decision maker's own block, or for the coalition's Hessian."""
     if rule.information is InformationStructure.COOPERATIVE:
-        total = _weights(q, rule).sum()
-        return replace(q, q_uu=torch.diag(diagonal).expand_as(q_uu) / total)
-    for i, block in enumerate(rule.slices):
-        q_uu[i, block, block] = torch.diag(diagonal[block])
+        return replace(q, q_uu=matrix.expand_as(q.q_uu) / _weights(q, rule).sum())
+    q_uu, block = q.q_uu.clone(), rule.slices[maker]
+    q_uu[maker, block, block] = matrix
     return replace(q, q_uu=q_uu)
 
 
-def _positive(q: QExpansion, rule: StageRule) -> tuple[QExpansion, int]:
-    """Take negative eigenvalues of every decision maker's Hessian out, and count them."""
+def _positive(q: QExpansion, rule: StageRule, makers: Sequence[int]) -> tuple[QExpansion, int]:
+    """Take negative eigenvalues of decision makers' Hessians out, and count them."""
     removed = 0
-    for player in _makers(rule):
+    for player in makers:
         block = stage_condition(q, rule).curvature[player]
         values, vectors = torch.linalg.eigh(0.5 * (block + block.mT))
         if bool((values < 0).any()):

@@ -12,7 +12,9 @@ from ocngame._checks import positive
 from ocngame.errors import CheckpointError, ConvergenceError, NonFiniteError
 from ocngame.games import GamePoint, InformationStructure, PlayerGame, own_gradients
 from ocngame.solvers.players.config import PlayerOptConfig
+from ocngame.solvers.players.curvature import OwnReading
 from ocngame.solvers.players.info import PlayerStepInfo
+from ocngame.solvers.players.krylov_stage import KrylovSolve
 from ocngame.solvers.players.stage import Move, OwnBlocks, Stage
 from ocngame.solvers.players.steps import JudgedStep
 
@@ -59,11 +61,11 @@ class PlayerOpt:
         positive("lr", lr)
         self.game, self.lr = game, lr
         self.config = config if config is not None else PlayerOptConfig()
-        like = game.control
-        self._rule = self.config.rule(game, like)
+        self._rule = self.config.rule(game, game.control)
         self._solve = self.config.solve_for(game)
         self._damping = self.config.step.initial
-        self._curvature = self.config.curvature.init(game.control_size, like)
+        self._networks = self.config.curvature.networks(game)
+        self._curvature = self.config.curvature.init(game, self._networks)
         self._last: Tensor | None = None
 
     @property
@@ -83,7 +85,7 @@ class PlayerOpt:
         """
         game = self.game
         before = game.control
-        point = GamePoint(game, game.split(before), batch)
+        point = GamePoint(game, game.split(before), batch, own_only=self._plain)
         try:
             info, curvature = self._step(point, before, batch)
         except NonFiniteError as error:
@@ -126,11 +128,20 @@ class PlayerOpt:
     def _step(
         self, point: GamePoint, before: Tensor, batch: tuple[Any, ...]
     ) -> tuple[PlayerStepInfo, dict[str, Tensor]]:
-        if not bool(torch.isfinite(point.costs).all() & torch.isfinite(point.gradients).all()):
+        gradients = point.own_gradient if self._plain else point.gradients
+        if not bool(torch.isfinite(point.costs).all() & torch.isfinite(gradients).all()):
             raise NonFiniteError("costs or gradients are not finite")
         rule = self.config.curvature
-        curvature = rule.update(self._curvature, point.own_gradient)
-        own = OwnBlocks(rule.diagonal(curvature, point.own_gradient), rule.lanczos)
+        together = self._rule.information is InformationStructure.COOPERATIVE
+        reading = OwnReading(
+            point=point,
+            batch=batch,
+            networks=self._networks,
+            damping=self._damping,
+            weights=self._weights if together else None,
+        )
+        curvature = rule.update(self._curvature, reading)
+        own = OwnBlocks(rule.blocks(curvature, reading), rule.lanczos)
         stage = self._solve.stage(point, self._rule, own)
         step = self.config.step
         if isinstance(step, JudgedStep):
@@ -255,6 +266,14 @@ class PlayerOpt:
             point = GamePoint(self.game, values, batch)
             return self._solve.stage(point, self._rule, OwnBlocks()).slope
         return own_gradients(self.game, values, batch)[1]
+
+    @property
+    def _plain(self) -> bool:
+        """Whether a step asks for own gradients alone."""
+        alone = self._rule.information is InformationStructure.OWN_BLOCK
+        judged = isinstance(self.config.step, JudgedStep)
+        by_products = isinstance(self._solve, KrylovSolve)
+        return alone and by_products and not judged and not self.config.curvature.hessians
 
     @property
     def _single(self) -> bool:

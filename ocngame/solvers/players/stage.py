@@ -10,16 +10,18 @@ The stage condition is `S du + s = 0`, that of `ocngame.bellman.stage_game` with
 with `Z = [I; C]` and the followers' answer `C = -S_FF^{-1} S_FL`. With the players' moves
 simultaneous and without a state, open loop means that nobody expects the others to move: the
 simultaneous gradient method, preconditioned. A `Stage` gives `s`, products with S (true curvatures)
-and the move, which solves the condition with own blocks made positive plus `lambda I`.
+and the move, which solves the condition with own blocks made positive and damped by lambda.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from ocngame.bellman import StageRule
 from ocngame.games import GamePoint, InformationStructure
+from ocngame.solvers.players.own_block import JoinedBlock, OwnBlock
 
 __all__ = ["Move", "OwnBlocks", "Stage", "StageSolve", "condition_of"]
 
@@ -66,12 +68,25 @@ class OwnBlocks:
     """What stands for the own blocks.
 
     Attributes:
-        diagonal: Their diagonal, shape (m,), or None for the Hessians.
+        blocks: One per player, or None for the Hessians.
         lanczos: Products per player that look for negative eigenvalues of the Hessians.
     """
 
-    diagonal: Tensor | None = None
+    blocks: Sequence[OwnBlock] | None = None
     lanczos: int = 0
+
+    def of_makers(self, rule: StageRule) -> Sequence[OwnBlock] | None:
+        """Give one block per decision maker: a coalition's is that of all players side by side.
+
+        Args:
+            rule: Slices and condition.
+
+        Returns:
+            The blocks, or None for the Hessians.
+        """
+        if self.blocks is None or rule.information is not InformationStructure.COOPERATIVE:
+            return self.blocks
+        return [JoinedBlock(self.blocks, rule.slices)]
 
 
 class StageSolve(ABC):

@@ -1,15 +1,18 @@
 """Settings of the continuous-time job; importing them does not import torch."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from ocngame._checks import in_range, integer, non_negative, one_of, positive
 from ocngame.errors import InvalidInputError
 from ocngame.training.config import AdamSettings, OCNOptSettings, Optimizer, SGDSettings
+from ocngame.training.ode.times_config import TimesSettings
 
 __all__ = ["PROBLEMS", "ODEConfig", "Usual", "ode_config_from_dict"]
 
 Solver = Literal["euler", "midpoint", "rk4", "adjoint_dopri5"]
+EVEN_STEPS = ("euler", "midpoint", "rk4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,20 +22,24 @@ class Usual:
     Attributes:
         solver_steps: Steps of the solver.
         target_loss: Training loss whose first step is reported.
+        longest: Greatest time that makes sense.
+        density: Whether it is a density.
     """
 
     solver_steps: int
     target_loss: float
+    longest: float = 1.0
+    density: bool = False
 
 
 PROBLEMS = {
     "japanese_vowels": Usual(solver_steps=8, target_loss=0.05),
     "basic_motions": Usual(solver_steps=8, target_loss=0.1),
     "oscillations": Usual(solver_steps=8, target_loss=0.03),
-    "digits": Usual(solver_steps=4, target_loss=0.1),
-    "circles": Usual(solver_steps=8, target_loss=2.8),
-    "moons": Usual(solver_steps=8, target_loss=2.6),
-    "gaussians8": Usual(solver_steps=8, target_loss=2.8),
+    "digits": Usual(solver_steps=4, target_loss=0.1, longest=math.inf),
+    "circles": Usual(solver_steps=8, target_loss=2.8, density=True),
+    "moons": Usual(solver_steps=8, target_loss=2.6, density=True),
+    "gaussians8": Usual(solver_steps=8, target_loss=2.8, density=True),
 }
 
 
@@ -51,6 +58,7 @@ class ODEConfig:
         solver: Rule of the even steps that are differentiated as they are, or adjoint_dopri5:
             adaptive steps, differentiated by the adjoint equation.
         solver_steps: Number of even steps; the problem's own if not given.
+        times: The integration time, if it is trained as well.
         tolerance: Relative and absolute tolerance of adaptive steps.
         width: Width of the field's hidden layers, for digits its channels; the problem's own if not
             given.
@@ -74,6 +82,7 @@ class ODEConfig:
     sgd: SGDSettings = field(default_factory=lambda: SGDSettings(lr=0.03))
     solver: Solver = "rk4"
     solver_steps: int | None = None
+    times: TimesSettings = field(default_factory=TimesSettings)
     tolerance: float = 1e-3
     width: int | None = None
     keep: float = 0.7
@@ -110,6 +119,37 @@ class ODEConfig:
                 integer(name, getattr(self, name), low=1)
         for name in ("steps", "batch_size", "evaluate_every", "checkpoint_every", "threads"):
             integer(name, getattr(self, name), low=1)
+        if self.times.rule != "fixed":
+            self._check_times()
+
+    def _check_times(self) -> None:
+        usual, rule = PROBLEMS[self.problem], self.times.rule
+        if self.solver not in EVEN_STEPS:
+            raise InvalidInputError(
+                f"times.rule: expected fixed with solver {self.solver}, got {rule!r}; the time is "
+                f"trained with {', '.join(EVEN_STEPS)}"
+            )
+        if usual.density:
+            raise InvalidInputError(f"times.rule: expected fixed for densities, got {rule!r}")
+        low, high = self.time_bounds
+        if high > usual.longest:
+            raise InvalidInputError(
+                f"times.high: expected at most {usual.longest:g} for {self.problem}, got {high}"
+            )
+        if not (low < high and low <= 1 <= high):
+            raise InvalidInputError(
+                f"times.low: expected times.low < times.high on either side of 1, where the time "
+                f"begins, got {low} and {high}"
+            )
+
+    @property
+    def time_bounds(self) -> tuple[float, float]:
+        """The least and the greatest time, where it is trained."""
+        usual = PROBLEMS[self.problem]
+        steps = usual.solver_steps if self.solver_steps is None else self.solver_steps
+        low, high = self.times.low, self.times.high
+        longest = min(usual.longest, 4.0)
+        return (1 / steps if low is None else low, longest if high is None else high)
 
     @property
     def target(self) -> float:
@@ -139,7 +179,13 @@ def ode_config_from_dict(settings: dict[str, Any]) -> ODEConfig:
         InvalidInputError: if a name is missing or not known, or a value is out of range.
     """
     values = {name: value for name, value in settings.items() if name != "job"}
-    nested = {"ocnopt": OCNOptSettings, "adam": AdamSettings, "sgd": SGDSettings}
+    nested = {
+        "ocnopt": OCNOptSettings,
+        "adam": AdamSettings,
+        "sgd": SGDSettings,
+        "times": TimesSettings,
+    }
+    values.setdefault("times", {})  # runs of earlier versions
     try:
         parts = {name: kind(**values[name]) for name, kind in nested.items()}
         order = {"optimizers": tuple(values["optimizers"])}

@@ -1,24 +1,31 @@
 """Contenders of the continuous-time job, which also count the evaluations of their fields."""
 
 import copy
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ocngame.curvature import SketchedColumns
+from ocngame.solvers.horizon import TimeControl
 from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
 from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.training.contenders import Contender, StepResult, TorchContender
 from ocngame.training.ode.config import ODEConfig
 from ocngame.training.ode.problem import Problem
 from ocngame.training.ode.solver import evaluations_of
+from ocngame.training.ode.times import details_of, time_control
 
-__all__ = ["RHYTHM", "ODEContender", "make_ode_contenders"]
+__all__ = ["SETTINGS", "ODEContender", "make_ode_contenders"]
 
-RHYTHM = Rhythm(first=4, measure_every=4)
-"""A solve passes each layer many times, so that a few batches tell its curvature. On flows, a gap
-of six steps or more between measurements can let the steps grow without bound."""
+SETTINGS = OCNOptConfig(
+    rhythm=Rhythm(first=4, measure_every=20, ramp=0.5), columns=SketchedColumns(one_in=4)
+)
+"""A solve passes each layer many times, so that a few batches, and a part of their samples, tell
+its curvature."""
 
 
 class ODEContender:
@@ -26,16 +33,19 @@ class ODEContender:
 
     Attributes:
         contender: The network and its optimizer.
+        times: What moves the integration time; None where it is fixed.
         evaluations: Field evaluations of its steps so far, those of measurements not counted.
     """
 
-    def __init__(self, contender: Contender):
+    def __init__(self, contender: Contender, times: TimeControl | None = None):
         """Start the count.
 
         Args:
             contender: The network and its optimizer.
+            times: What moves the integration time; None where it is fixed.
         """
         self.contender = contender
+        self.times = times
         self.evaluations = 0
 
     @property
@@ -59,13 +69,22 @@ class ODEContender:
             What happened.
         """
         before = evaluations_of(self.model)
-        result = self.contender.step(x, y)
+        result = self._step(x, y)
         self.evaluations += evaluations_of(self.model) - before
         return result
 
+    def _step(self, x: Tensor, y: Tensor) -> StepResult:
+        if self.times is None:
+            return self.contender.step(x, y)
+        seconds, start = self.contender.cpu_seconds, time.process_time()
+        result, move = self.times.step(lambda: self.contender.step(x, y), x, y)
+        self.contender.cpu_seconds = seconds + time.process_time() - start
+        return replace(result, details={**result.details, **details_of(move)})
+
     def state_dict(self) -> dict[str, Any]:
         """Give everything that the next step depends on, and the counts."""
-        return {"contender": self.contender.state_dict(), "evaluations": self.evaluations}
+        state = {"contender": self.contender.state_dict(), "evaluations": self.evaluations}
+        return state if self.times is None else {**state, "times": self.times.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state.
@@ -75,6 +94,8 @@ class ODEContender:
         """
         self.contender.load_state_dict(state["contender"])
         self.evaluations = state["evaluations"]
+        if self.times is not None:
+            self.times.load_state_dict(state["times"])
 
 
 class _OCNOptContender(Contender):
@@ -87,7 +108,7 @@ class _OCNOptContender(Contender):
             lr=settings.lr,
             weight_decay=settings.weight_decay,
             hessian=problem.hessian,
-            config=OCNOptConfig(rhythm=RHYTHM),
+            config=SETTINGS,
             seed=config.seed,
         )
 
@@ -124,4 +145,5 @@ def make_ode_contenders(config: ODEConfig, problem: Problem) -> list[ODEContende
             "sgd", lambda p: torch.optim.SGD(p, lr=sgd.lr, momentum=sgd.momentum)
         ),
     }
-    return [ODEContender(makers[name]()) for name in config.optimizers]
+    contenders = [makers[name]() for name in config.optimizers]
+    return [ODEContender(c, time_control(c.model, problem.loss, config)) for c in contenders]

@@ -17,6 +17,7 @@ from ocngame.training.ode.curves import draw_ode_curves
 from ocngame.training.ode.pictures import draw_density, draw_phase_portrait
 from ocngame.training.ode.problem import make_problem
 from ocngame.training.ode.rows import ODERow, read_ode_rows
+from ocngame.training.ode.times_picture import draw_times
 from ocngame.training.run_folder import RunFolder
 
 __all__ = ["ODEJob"]
@@ -116,6 +117,12 @@ class ODEJob(Job[ODERow]):
             return []
         rows = read_ode_rows(folder.metrics)
         folder.draw(folder.curves, lambda path: draw_ode_curves(rows, path))
+        drawn = [folder.curves.name]
+        if self.config.times.rule != "fixed":
+            place = folder.path / "times.png"
+            bounds = self.config.time_bounds
+            folder.draw(place, lambda path: draw_times(rows, bounds, path))
+            drawn.append(place.name)
         networks = {c.name: c.model for c in self.contenders}
         samples, seed = self.problem.samples, self.config.seed
         if samples.outputs:
@@ -124,7 +131,7 @@ class ODEJob(Job[ODERow]):
         else:
             place = folder.path / "density.png"
             folder.draw(place, lambda path: draw_density(networks, samples, seed, path))
-        return [folder.curves.name, place.name]
+        return [*drawn, place.name]
 
     def _advance(self) -> list[ODERow]:
         x, y = self.batch(self.step)

@@ -15,6 +15,7 @@ from ocngame.solvers.flows import ContinuousFlow
 from ocngame.training.curves import LABELS
 from ocngame.training.ode.networks import EquationNetwork
 from ocngame.training.ode.samples import Samples
+from ocngame.training.ode.times import end_time
 
 __all__ = ["draw_density", "draw_phase_portrait", "states_over_time"]
 
@@ -24,7 +25,7 @@ _DRAWN = 1500
 
 
 def states_over_time(network: EquationNetwork, x: Tensor, count: int = _TIMES) -> Tensor:
-    """Give the states of the equation at even times from 0 to 1.
+    """Give the states of the equation at even times from 0 to where it ends.
 
     Args:
         network: The network.
@@ -34,7 +35,7 @@ def states_over_time(network: EquationNetwork, x: Tensor, count: int = _TIMES) -
     Returns:
         Shape (B, count, ...).
     """
-    times = torch.linspace(0.0, 1.0, count).tolist()
+    times = torch.linspace(0.0, end_time(network), count).tolist()
     with torch.no_grad():
         start = network.begin(x)
         return NeuralODE(network.field, times=times, steps=1, every=True)(start)
@@ -66,7 +67,7 @@ def draw_phase_portrait(networks: Mapping[str, nn.Module], samples: Samples, pat
         for one, colour in zip(paths, colours, strict=True):
             axes.plot(one[:, 0], one[:, 1], color=colour, linewidth=0.8, alpha=0.7)
         axes.scatter(paths[:, 0, 0], paths[:, 0, 1], s=8, color="#888888", label="t = 0")
-        axes.scatter(paths[:, -1, 0], paths[:, -1, 1], s=14, color=colours, label="t = 1")
+        axes.scatter(paths[:, -1, 0], paths[:, -1, 1], s=14, color=colours, label="end")
         axes.set_title(LABELS.get(name, name))
         axes.set_xlabel("first direction")
         axes.spines[["top", "right"]].set_visible(False)

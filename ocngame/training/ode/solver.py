@@ -74,8 +74,11 @@ MakeBlock = Callable[[nn.Module], nn.Module]
 class _Fixed:
     method: str
     steps: int
+    learned: bool = False
 
     def __call__(self, field: nn.Module) -> nn.Module:
+        if self.learned:
+            return NeuralODE(field, step=1 / self.steps, method=self.method, learn_times=True)
         return NeuralODE(field, steps=self.steps, method=self.method)
 
 
@@ -99,7 +102,8 @@ def block_maker(config: ODEConfig) -> MakeBlock:
     if config.solver == "adjoint_dopri5":
         return _Adjoint(config.tolerance)
     usual = PROBLEMS[config.problem].solver_steps
-    return _Fixed(config.solver, usual if config.solver_steps is None else config.solver_steps)
+    steps = usual if config.solver_steps is None else config.solver_steps
+    return _Fixed(config.solver, steps, learned=config.times.rule != "fixed")
 
 
 def evaluations_of(network: nn.Module) -> int:

@@ -11,7 +11,6 @@ from vector_fields import DenseField, Solved, dense_model, image_model
 
 from ocngame import GameGraph, NeuralODE
 from ocngame.curvature import CrossEntropyHessian
-from ocngame.errors import InvalidInputError
 from ocngame.games.rollout import record_rollout
 from ocngame.linalg import IntegratedColumns
 
@@ -240,13 +239,3 @@ def test_densities_depend_on_the_step_by_its_error_only(method, order):
         ratio = (coarse - exact).norm() / (fine - exact).norm()
         assert (fine - exact).norm() < 0.1 * exact.norm()
         assert ratio > 0.75 * 2**order
-
-
-def test_a_solver_that_keeps_no_graph_is_refused():
-    def adjoint(field, y):
-        times = torch.tensor([0.0, 1.0], dtype=y.dtype)
-        return torchdiffeq.odeint_adjoint(field, y, times)[-1]
-
-    model = Solved(adjoint, DenseField(2, 4)).double()
-    with pytest.raises(InvalidInputError, match="did not reach stage"):
-        rolled_out(model, inputs(model))

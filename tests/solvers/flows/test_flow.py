@@ -16,6 +16,7 @@ from ocngame.solvers.flows import (
     FlowLoss,
     HutchinsonDivergence,
 )
+from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig, Rhythm
 
 
 def make_flow(*, conditions=0, divergence=None, steps=16, size=2, gain=1.6, seed=0):
@@ -230,3 +231,18 @@ def test_bad_input_is_named():
         HutchinsonDivergence(count=0)
     with pytest.raises(InvalidInputError, match="kinetic: expected a finite number"):
         FlowLoss(kinetic=-1.0)
+
+
+def test_steps_stay_short_when_curvature_is_of_earlier_batches():
+    """A batch with great gradients that curvature has not seen must not make a great step."""
+    torch.manual_seed(0)
+    flow = ContinuousFlow(FlowField(2, (8,)), 2, steps=4)
+    x = torch.randn(64, 2) * torch.tensor([0.3, 1.0])
+    rhythm = Rhythm(first=4, measure_every=1000)
+    opt = OCNOpt(flow, FlowLoss(), hessian=FlowHessian(), config=OCNOptConfig(rhythm=rhythm))
+    for _ in range(6):
+        last = opt.step(x, torch.zeros(64))
+    far = opt.step(x * 30, torch.zeros(64))
+    assert not last.measured
+    assert far.predicted > -2.0
+    assert opt.step(x, torch.zeros(64)).loss < 1.5 * last.loss + 1.0

@@ -136,3 +136,34 @@ def test_the_average_forgets_the_start_and_settles_between():
     assert abs(float(average.values[0])) < 0.02
     with pytest.raises(CheckpointError, match="average of 1 tensors"):
         average.load_state_dict({"values": [torch.zeros(2)], "count": 1})
+
+
+def test_on_a_linear_classifier_the_kept_l2_perturbation_is_the_worst_there_is():
+    """Per sample: of length `radius`, along the difference of the classes' weights."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(8, 2)).double()
+    x = torch.rand(6, 2, 2, 2, dtype=torch.float64)
+    y = torch.randint(0, 2, (6,))
+    ball = PerturbationBall(radius=0.3, norm="l2")
+    opt = RobustOpt(model, x, config=RobustConfig(ball=ball, lr=1e-12, memory=0.0))
+    for _ in range(60):
+        opt.step(torch.arange(6), y)
+    weights = model[1].weight.detach()
+    across = (weights[0] - weights[1]) / (weights[0] - weights[1]).norm()
+    d = opt.kept.flatten(1)
+    assert torch.allclose(d.norm(dim=1), torch.full((6,), 0.3, dtype=torch.float64))
+    assert torch.allclose((d @ across).abs(), torch.full((6,), 0.3, dtype=torch.float64), atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_kept_perturbations_stay_in_the_ball_and_in_the_bounds(norm):
+    ball = PerturbationBall(radius=0.4, norm=norm, low=0.0, high=1.0)
+    model, x, y = _task()
+    opt = RobustOpt(model, x, config=RobustConfig(ball=ball, stages=2, reach=1.0))
+    for _ in range(10):
+        opt.step(torch.arange(len(x)), y)
+        size = opt.kept.abs().amax(1) if norm == "linf" else opt.kept.norm(dim=1)
+        assert float(size.max()) <= 0.4 + 1e-9
+        assert float((x + opt.kept).min()) >= 0
+        assert float((x + opt.kept).max()) <= 1
+    assert float(size.max()) > 0.2

@@ -139,6 +139,16 @@ def test_players_that_look_ahead_cooperate(lr, seed):
     assert ready.measures["mean return"]() > -1.1
 
 
+@pytest.mark.parametrize("step", [25.0, 250.0])
+def test_players_that_look_ahead_with_their_defaults_cooperate(step):
+    ready = iterated_prisoners_dilemma(seed=0)
+    config = og.PlayerOptConfig.for_look_ahead(step=step)
+    opt = og.PlayerOpt(look_ahead(ready.game, stages=3, step=25.0), config=config)
+    for _ in range(20):
+        assert opt.step().accepted
+    assert ready.measures["mean return"]() > -1.1
+
+
 def test_players_that_do_not_look_ahead_defect():
     ready = iterated_prisoners_dilemma(seed=0)
     opt = SimultaneousGradient(ready.game, lr=80.0)

@@ -13,6 +13,7 @@ from ocngame.training.ode.job import ODEJob
 from ocngame.training.ode.pictures import states_over_time
 from ocngame.training.ode.problem import make_problem
 from ocngame.training.ode.rows import read_ode_rows
+from ocngame.training.ode.times_config import TimesSettings
 
 SMALL = ODEConfig(steps=7, solver_steps=2, width=6, knots=5, batch_size=32, checkpoint_every=3)
 EVERY_NETWORK = ["japanese_vowels", "oscillations", "digits", "moons"]
@@ -136,3 +137,73 @@ def test_settings_survive_their_file_and_bad_ones_are_named(tmp_path):
     (tmp_path / "run" / "config.json").write_text(json.dumps(settings | {"steps": 99}))
     with pytest.raises(CheckpointError, match=r"config.json and the checkpoint differ"):
         ODEJob.resume(tmp_path / "run")
+
+
+TIMED = replace(
+    SMALL,
+    problem="digits",
+    solver_steps=2,
+    width=3,
+    steps=13,
+    checkpoint_every=6,
+    evaluate_every=2,
+    optimizers=("ocnopt", "adam"),
+    times=TimesSettings(rule="second_order", cost=0.05),
+)
+
+
+@pytest.mark.parametrize("rule", ["first_order", "second_order"])
+def test_a_trained_time_moves_is_drawn_and_resumes_bitwise(tmp_path, rule):
+    config = replace(TIMED, times=replace(TIMED.times, rule=rule))
+    whole = ODEJob.start(config, tmp_path / "whole")
+    rows = finish(whole)
+    for name in config.optimizers:
+        times = [row.details["time"] for row in rows if row.optimizer == name]
+        assert times[0] == 1.0
+        assert times[-1] < 1.0
+        assert min(times) >= 0.5
+    job = ODEJob.start(config, tmp_path / "split")
+    for _ in itertools.islice(job.run(), 12):
+        pass
+    resumed = ODEJob.resume(tmp_path / "split")
+    assert resumed.step == 12
+    finish(resumed)
+    for name, values in weights(whole).items():
+        assert torch.equal(values, weights(resumed)[name]), name
+    files = [tmp_path / name / "metrics.jsonl" for name in ("whole", "split")]
+    assert rows_without_time(files[0]) == rows_without_time(files[1])
+    assert "times.png" in whole.draw()
+    assert (tmp_path / "whole" / "times.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_states_over_time_end_where_a_trained_time_ends():
+    network = make_problem(replace(TIMED, solver_steps=16)).network
+    network.ode.ends.data.fill_(0.5)
+    x = make_problem(TIMED).samples.x_test[:4]
+    states = states_over_time(network, x)
+    with torch.no_grad():
+        assert torch.allclose(states[:, -1], network.ode(network.begin(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"problem": "moons"}, "times.rule: expected fixed for densities"),
+        ({"solver": "adjoint_dopri5"}, "times.rule: expected fixed with solver"),
+        ({"problem": "oscillations", "times": {"high": 2.0}}, "times.high: expected at most 1"),
+        ({"times": {"low": 1.5}}, "times.low: expected"),
+        ({"times": {"high": 0.75}}, "times.low: expected"),
+        ({"times": {"cost": -1.0}}, "times.cost: expected"),
+    ],
+)
+def test_a_trained_time_that_makes_no_sense_is_named(changes, named):
+    settings = TIMED.as_dict()
+    settings |= {**changes, "times": {**settings["times"], **changes.get("times", {})}}
+    with pytest.raises(InvalidInputError, match=named):
+        ode_config_from_dict(settings)
+
+
+def test_settings_of_runs_without_a_trained_time_are_read():
+    settings = SMALL.as_dict()
+    del settings["times"]
+    assert ode_config_from_dict(settings) == SMALL

@@ -5,6 +5,7 @@ from ocngame.solvers.players.baselines.attacks import FastGradientSign, Projecte
 from ocngame.solvers.players.baselines.base import FirstOrder
 from ocngame.solvers.players.baselines.consensus import Consensus
 from ocngame.solvers.players.baselines.extragradient import Extragradient
+from ocngame.solvers.players.baselines.functional import FunctionalPlayers, FunctionalRule
 from ocngame.solvers.players.baselines.gradient import AlternatingGradient, SimultaneousGradient
 from ocngame.solvers.players.baselines.lola import LOLA
 from ocngame.solvers.players.baselines.optimistic import Optimistic
@@ -25,6 +26,8 @@ __all__ = [
     "FastGradientSign",
     "FastTraining",
     "FirstOrder",
+    "FunctionalPlayers",
+    "FunctionalRule",
     "Optimistic",
     "OptimisticAdam",
     "ProjectedGradient",

@@ -44,15 +44,17 @@ class FirstOrder(ABC):
 
         Returns:
             What happened. A step with non-finite numbers is refused: the players stay where they
-            are.
+            are, and so does what the method remembers.
         """
         self._evaluations = self._products = 0
-        before = self.game.control
+        before, remembered = self.game.control, self.state_dict()
         costs, slope = self._gradient(before, batch)
         after = self._advance(before, slope, batch)
         accepted = bool(torch.isfinite(after).all() & torch.isfinite(costs).all())
         if accepted:
             self.game.assign(after)
+        else:
+            self.load_state_dict(remembered)
         return PlayerStepInfo(
             costs=tuple(costs.tolist()),
             residuals=tuple(float(slope[block].norm()) for block in self.game.control_slices),

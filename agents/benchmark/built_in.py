@@ -1,0 +1,71 @@
+"""The built-in suites."""
+
+from collections.abc import Mapping
+
+from ocngame.agents.benchmark.suite import Suite
+
+__all__ = ["SUITES"]
+
+_FIVE = (0, 1, 2, 3, 4)
+
+SUITES: Mapping[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        Suite(
+            name="smoke",
+            worlds=("simple_spread", "simple_push"),
+            frames=64_000,
+            episodes=256,
+        ),
+        Suite(
+            name="cooperative",
+            worlds=("simple_spread",),
+            algorithms=("ippo", "mappo"),
+            players=("random", "greedy", "planner"),
+            seeds=_FIVE,
+        ),
+        Suite(
+            name="adversarial",
+            worlds=("simple_tag", "simple_adversary", "simple_push"),
+            algorithms=("ippo", "coupled"),
+            players=("random", "greedy", "planner"),
+            seeds=_FIVE,
+            response_frames=100_000,
+        ),
+        Suite(
+            name="turn-based",
+            worlds=("tictactoe", "connect_four", "kuhn", "leduc"),
+            algorithms=("selfplay", "ippo"),
+            seeds=_FIVE,
+            frames=400_000,
+            response_frames=400_000,
+            settings={"surrogate": {"discount": 1.0}},
+            per_world={
+                "kuhn": {
+                    "frames": 100_000,
+                    "selfplay": {
+                        "copies": 32,
+                        "learner": {"width": 64, "minibatch": 128, "magnet_rate": 0.02},
+                    },
+                },
+                "tictactoe": {"selfplay": {"learner": {"magnet_weight": 0.1}}},
+            },
+        ),
+        Suite(
+            name="games",
+            worlds=(
+                "matching_pennies",
+                "rock_paper_scissors",
+                "prisoners_dilemma",
+                "pursuit_evasion",
+            ),
+            algorithms=("ippo", "coupled"),
+            seeds=_FIVE,
+            frames=64_000,
+            response_frames=64_000,
+            settings={"surrogate": {"discount": 1.0}},
+            coupled={"discount": 1.0},
+        ),
+    )
+}
+"""By name."""

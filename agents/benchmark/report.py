@@ -1,0 +1,107 @@
+"""The report of a benchmark, as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["report_text"]
+
+
+def report_text(content: Mapping[str, Any]) -> str:
+    """Write the report.
+
+    Args:
+        content: What `summarise` gave.
+
+    Returns:
+        Markdown.
+    """
+    suite = content["suite"]
+    share = f"{100 * suite['confidence']:g}%"
+    lines = [
+        f"# {suite['name']}",
+        "",
+        f"Inter-quartile means over seeds, with {share} bootstrap intervals over seeds; "
+        f"returns per agent and episode of {suite['episodes']} episodes with fixed starts. "
+        "Players without training are one run, and have no interval. At equal CPU time, curves "
+        "are read at the time of the fastest run of the world.",
+        "",
+        "| world | team | contender | runs | frames | CPU s | drawn | most probable | "
+        "drawn at equal CPU s | most probable at equal CPU s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        drawn, most = (row.get(f"{m}_at_budget") for m in ("drawn", "deterministic"))
+        at = f"{_text(drawn)} at {row['budget']:.1f}" if drawn else "-"
+        at += f" | {_text(most) if most else '-'}"
+        lines.append(
+            f"| {row['world']} | {row['team']} | {row['label']} | {row['runs']} | {row['frames']} "
+            f"| {row['cpu_seconds']:.1f} | {_text(row['drawn'])} | {_text(row['deterministic'])} "
+            f"| {at} |"
+        )
+    if content["exploitability"]:
+        lines += _exploit_lines(content["exploitability"])
+    if content["across"]:
+        lines += ["", "## Across worlds of one team", "", "| contender | worlds | score |"]
+        lines += ["|---|---|---|"]
+        for label, own in content["across"].items():
+            lines.append(f"| {label} | {own['worlds']} | {_text(own)} |")
+    for world, cross in content["crossplay"].items():
+        lines += _cross_lines(world, cross)
+    videos = [r for r in content["results"] if r["kind"] == "video"]
+    if videos:
+        lines += ["", "## Videos", ""]
+        lines += [f"- {r['world']}, {r['label']}: [{r['file']}]({r['file']})" for r in videos]
+    teams = {r["world"]: len(r["teams"]) for r in content["results"] if "teams" in r}
+    for world, count in teams.items():
+        if count > 2:
+            lines += ["", f"{world} has {count} teams: cross-play is of worlds of two."]
+    if content["failures"]:
+        lines += ["", "## Failed", ""]
+        lines += [f"- {f['cell']}: {f['kind']}: {f['error']}" for f in content["failures"]]
+    return "\n".join(lines) + "\n"
+
+
+def _exploit_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "",
+        "## Exploitability",
+        "",
+        "The mean over the teams of what each would win by a best response to the others: exact, "
+        "or by a trained response, which estimates it from below.",
+        "",
+        "| world | contender | runs | kind | exploitability | at equal CPU s | gains |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        found = row.get("exploitability_at_budget")
+        at = f"{_fine(found)} at {row['budget']:.1f}" if found else "-"
+        gains = ", ".join(f"{team} {gain:.3f}" for team, gain in row["gains"].items())
+        lines.append(
+            f"| {row['world']} | {row['label']} | {row['runs']} | {row['kind']} "
+            f"| {_fine(row['exploitability'])} | {at} | {gains} |"
+        )
+    return lines
+
+
+def _cross_lines(world: str, cross: Mapping[str, Any]) -> list[str]:
+    first, second = cross["teams"]
+    lines = ["", f"## Cross-play: {world}", "", f"Rows play {first}, columns {second}."]
+    for team, cells in cross["returns"].items():
+        lines += ["", f"| return of {team} | {' | '.join(cross['labels'])} |"]
+        lines += ["|---" * (len(cross["labels"]) + 1) + "|"]
+        for label, row in zip(cross["labels"], cells, strict=True):
+            lines.append(f"| {label} | {' | '.join(map(_text, row))} |")
+    lines += ["", "| contender | Elo |", "|---|---|"]
+    lines += [
+        f"| {label} | {r['value']:.0f} [{r['low']:.0f}, {r['high']:.0f}] |"
+        for label, r in cross["ratings"].items()
+    ]
+    return lines
+
+
+def _text(interval: Mapping[str, float]) -> str:
+    return f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
+
+
+def _fine(interval: Mapping[str, float]) -> str:
+    return f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"

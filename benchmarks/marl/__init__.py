@@ -1,0 +1,1 @@
+"""Players of the adversarial worlds against each other."""

@@ -1,0 +1,93 @@
+"""Who meets: trained runs, the planner, random play."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocngame.agents import Decider, NashPlanner, RandomDecider, scenario_of
+from ocngame.agents.training import MarlJob, load_team, read_marl_rows
+from ocngame.envs import World
+from ocngame.training.marl_config import MarlConfig, Optimizer
+
+__all__ = ["LABELS", "TRAINED", "Entrant", "entrants", "train_missing"]
+
+TRAINED: tuple[Optimizer, ...] = ("adam", "ocnopt", "coupled")
+LABELS = (*TRAINED, "planner", "random")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entrant:
+    """A player of either side.
+
+    Attributes:
+        label: One of `LABELS`.
+        run: Its run folder, None for those that are not trained.
+    """
+
+    label: str
+    run: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """In results."""
+        return self.label if self.run is None else self.run.name
+
+    def decider(self, world: World, team: str) -> Decider:
+        """Let it play a team.
+
+        Args:
+            world: The world.
+            team: The team.
+
+        Returns:
+            Who plays.
+        """
+        groups = [group for group in world.groups if group.team == team]
+        if self.run is not None:
+            return load_team(self.run, world, team)
+        if self.label == "random":
+            return RandomDecider(groups)
+        return NashPlanner(scenario_of(world), [group.name for group in groups])
+
+
+def entrants(world: str, seeds: tuple[int, ...], out: Path) -> list[Entrant]:
+    """List who meets in a world.
+
+    Args:
+        world: Its name.
+        seeds: Of the runs.
+        out: Folder of the runs.
+
+    Returns:
+        The entrants; of the trained ones those whose run is there.
+    """
+    runs = [
+        Entrant(label=label, run=path)
+        for label in TRAINED
+        for seed in seeds
+        if (path := out / f"{world}-{label}-{seed}").exists()
+    ]
+    return [*runs, Entrant(label="planner"), Entrant(label="random")]
+
+
+def train_missing(world: str, label: Optimizer, seed: int, frames: int, out: Path) -> float:
+    """Train, or go on, unless it is done.
+
+    Args:
+        world: The world.
+        label: The optimizer.
+        seed: Of the run.
+        frames: Its length.
+        out: Where runs are.
+
+    Returns:
+        Processor seconds of play and updates.
+    """
+    path = out / f"{world}-{label}-{seed}"
+    config = MarlConfig(
+        world=world, optimizer=label, seed=seed, frames=frames, episodes=128, evaluate_every=9
+    )
+    job = MarlJob.resume(path) if path.exists() else MarlJob.start(config, path)
+    for _ in job.run():
+        pass
+    job.close()
+    return read_marl_rows(path / "metrics.jsonl")[-1].cpu_seconds

@@ -1,0 +1,1 @@
+"""Teams with conflicting costs: bargaining against sums and published multi-task methods."""
