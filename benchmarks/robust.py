@@ -185,7 +185,9 @@ def masked(line: dict[str, Any]) -> list[str]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Read the lines of a file, by data, norm and radius."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return sorted(lines, key=lambda r: (r["data"], r["norm"] != "linf", r["radius"]))
 
 
 def show(lines: list[dict[str, Any]]) -> None:
@@ -237,6 +239,8 @@ def draw(lines: list[dict[str, Any]], path: Path) -> None:
         axes[r][0].set_ylabel("accuracy under 20 ascents, %", fontsize=8)
     for panel in axes[-1]:
         panel.set_xlabel("radius of the attack", fontsize=8)
+    for panel in axes.flat:
+        panel.set_visible(panel.has_data())
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=len(labels), loc="upper center", frameon=False, fontsize=8)
     figure.tight_layout(rect=(0, 0, 1, 0.95))

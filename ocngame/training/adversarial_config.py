@@ -32,6 +32,12 @@ _STEPS = {"gan25": 8000, "mnist-gan": 1000}
 """Steps that suit a problem, where they are not those of its kind."""
 _ROBUST = ("players", "pgd", "trades", "fgsm")
 _GAN = ("players", "adam", "extra_adam", "optimistic_adam")
+_DILEMMA: dict[str, Any] = {
+    "methods": ("players",),
+    "look_ahead": 3,
+    "look_ahead_step": 25.0,
+    "lr": 80.0,
+}
 _GAMES = ("players", "competitive", "extragradient", "simultaneous")
 Information = Literal["feedback", "open_loop", "cooperative", "zero_sum", "stackelberg"]
 
@@ -74,7 +80,8 @@ class AdversarialConfig:
             against perturbed inputs, with an adversary
             that remembers. competitive: with identity curvature at step `lr`, competitive gradient
             descent. pgd, trades and fgsm are for the robust problems. None named: the ones that
-            suit the problem.
+            suit the problem; for ipd, players that see three answers coming, of step 25, at
+            `lr` 80, where these settings are left as they are.
         information: What the players of `players` know of each other's move.
         leader: Number of the leader for stackelberg information.
         players_lr: Largest multiple of the stage game's move.
@@ -158,6 +165,10 @@ class AdversarialConfig:
 
     def _suit(self) -> None:
         """Fill in what was left to the problem."""
+        if self.problem == "ipd" and not self.methods:
+            for name, value in _DILEMMA.items():
+                if getattr(self, name) == getattr(type(self), name):
+                    object.__setattr__(self, name, value)
         noisy = self.is_robust or "gan" in self.problem.removeprefix("dirac_gan")
         plane = self.problem in ("gan8", "gan25")
         methods = tuple(self.methods) or (_ROBUST if self.is_robust else _GAN if noisy else _GAMES)

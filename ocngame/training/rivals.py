@@ -218,9 +218,7 @@ def _method(name: str, game: PlayerGame, config: AdversarialConfig, *, noisy: bo
     if name == "players" and noisy and config.information == "feedback":
         return SweepOpt(game, lr=config.players_step)
     if name == "players" and config.look_ahead > 0:
-        # The others' answers are in the costs: to expect their moves as well counts them twice.
-        own = IdentityOwn(step=config.lr)
-        settings = PlayerOptConfig(information="open_loop", curvature=own, step=PlainStep())
+        settings = PlayerOptConfig.for_look_ahead(step=config.lr)
         return PlayerOpt(game, lr=config.players_lr, config=settings)
     if name == "players":
         return PlayerOpt(game, lr=config.players_lr, config=_settings(config, noisy=noisy))

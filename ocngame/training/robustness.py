@@ -10,6 +10,7 @@ ball, where its own gradients find nothing, or if a larger ball makes the attack
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -35,6 +36,9 @@ __all__ = [
     "transferred_accuracy",
     "withstanding",
 ]
+
+
+_SMALLEST = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,10 +212,17 @@ def auto_attack(
         The share.
 
     Raises:
-        InvalidInputError: if torchattacks is not installed.
+        InvalidInputError: if torchattacks is not installed, or the ball is one in l2 and the inputs
+            are no images of 5 x 5 pixels or more, which its search by squares needs.
     """
     if not has_torchattacks():
         raise InvalidInputError("attack: AutoAttack needs torchattacks, which is not installed")
+    images = _as_images(x)
+    if ball.norm is Norm.L2 and images.shape[2] < _SMALLEST:
+        raise InvalidInputError(
+            f"x: expected images of at least {_SMALLEST} x {_SMALLEST} pixels for AutoAttack in "
+            f"l2, got {x.shape[1]} features"
+        )
     library = import_module("torchattacks")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -222,7 +233,7 @@ def auto_attack(
             n_classes=classes,
             seed=seed,
         )
-        moved = made(_as_images(x), y).flatten(1)
+        moved = made(images, y).flatten(1)
     return accuracy(model, moved, y)
 
 
@@ -304,4 +315,7 @@ def _images(model: nn.Module) -> nn.Module:
 
 
 def _as_images(x: Tensor) -> Tensor:
-    return x.view(len(x), 1, 1, -1)
+    """Give inputs as square images, which AutoAttack's search by squares needs; else as lines."""
+    side = math.isqrt(x.shape[1])
+    shape = (side, side) if side * side == x.shape[1] else (1, x.shape[1])
+    return x.view(len(x), 1, *shape)

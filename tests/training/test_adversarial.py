@@ -142,6 +142,19 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
         AdversarialJob.resume(tmp_path / "run")
 
 
+def test_players_of_the_dilemma_cooperate_at_the_settings_they_come_with():
+    config = AdversarialConfig(problem="ipd", evaluate_every=60)
+    assert (config.methods, config.look_ahead, config.lr) == (("players",), 3, 80.0)
+    assert adversarial_config_from_dict(config.as_dict()) == config
+    assert AdversarialConfig(problem="ipd", lr=25.0).lr == 25.0
+    assert AdversarialConfig(problem="ipd", methods=("players",)).look_ahead == 0
+    job = AdversarialJob(config)
+    for _ in job.run():
+        if job.step >= 40:
+            break
+    assert job.rivals[0].ready.measures["mean return"]() > -1.1
+
+
 def test_on_batches_step_sizes_end_and_averaged_players_are_judged():
     config = AdversarialConfig(
         problem="gan8", methods=("adam", "players"), steps=6, batch_size=8, hold=0.5

@@ -177,3 +177,10 @@ def test_settings_suit_the_problem_and_survive_json(as_user):
     for wrong in ({"radius": -1.0}, {"norm": "l1"}, {"width": 0}, {"stages": 0}):
         with pytest.raises(InvalidInputError, match=f"robust.{next(iter(wrong))}"):
             RobustSettings(**wrong)
+
+
+def test_autoattack_in_l2_needs_images():
+    pytest.importorskip("torchattacks")
+    model, x, y = _linear()
+    with pytest.raises(InvalidInputError, match="at least 5 x 5 pixels for AutoAttack in l2, got"):
+        auto_attack(model, x, y, ball=PerturbationBall(radius=0.1, norm="l2"), classes=2)
