@@ -1,17 +1,24 @@
 """Who meets: trained runs, the planner, random play."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from ocngame.agents import Decider, NashPlanner, RandomDecider, scenario_of
 from ocngame.agents.training import MarlJob, load_team, read_marl_rows
 from ocngame.envs import World
+from ocngame.solvers.nonlinear import SingleStep
 from ocngame.training.marl_config import MarlConfig, Optimizer
 
-__all__ = ["LABELS", "TRAINED", "Entrant", "entrants", "train_missing"]
+__all__ = ["CONTROL", "LABELS", "TRAINED", "Entrant", "entrants", "train_missing"]
 
 TRAINED: tuple[Optimizer, ...] = ("adam", "ocnopt", "coupled")
 LABELS = (*TRAINED, "planner", "random")
+CONTROL = "no plan"
+"""The planner's rollouts with a plan of doing nothing: what is owed to the game's solution."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +26,7 @@ class Entrant:
     """A player of either side.
 
     Attributes:
-        label: One of `LABELS`.
+        label: One of `LABELS`, or `CONTROL`.
         run: Its run folder, None for those that are not trained.
     """
 
@@ -46,16 +53,20 @@ class Entrant:
             return load_team(self.run, world, team)
         if self.label == "random":
             return RandomDecider(groups)
-        return NashPlanner(scenario_of(world), [group.name for group in groups])
+        kind = NashPlanner if self.label == "planner" else _Unplanned
+        return kind(scenario_of(world), [group.name for group in groups])
 
 
-def entrants(world: str, seeds: tuple[int, ...], out: Path) -> list[Entrant]:
+def entrants(
+    world: str, seeds: Sequence[int], out: Path, labels: Sequence[str] = LABELS
+) -> list[Entrant]:
     """List who meets in a world.
 
     Args:
         world: Its name.
         seeds: Of the runs.
         out: Folder of the runs.
+        labels: Who may.
 
     Returns:
         The entrants; of the trained ones those whose run is there.
@@ -66,7 +77,8 @@ def entrants(world: str, seeds: tuple[int, ...], out: Path) -> list[Entrant]:
         for seed in seeds
         if (path := out / f"{world}-{label}-{seed}").exists()
     ]
-    return [*runs, Entrant(label="planner"), Entrant(label="random")]
+    found = [*runs, *(Entrant(label=label) for label in ("planner", CONTROL, "random"))]
+    return [entrant for entrant in found if entrant.label in labels]
 
 
 def train_missing(world: str, label: Optimizer, seed: int, frames: int, out: Path) -> float:
@@ -91,3 +103,16 @@ def train_missing(world: str, label: Optimizer, seed: int, frames: int, out: Pat
         pass
     job.close()
     return read_marl_rows(path / "metrics.jsonl")[-1].cpu_seconds
+
+
+class _Unplanned(NashPlanner):
+    """Plans to do nothing."""
+
+    def _planned(self, x: Tensor, controls: Tensor) -> SingleStep:
+        horizon, size = controls.shape[1:]
+        return SingleStep(
+            states=x.unsqueeze(1).expand(-1, horizon + 1, -1),
+            controls=torch.zeros_like(controls),
+            feedback=x.new_zeros(len(x), horizon, size, x.shape[1]),
+            sound=torch.ones(len(x), dtype=torch.bool),
+        )

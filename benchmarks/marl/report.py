@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks.marl.entrants import LABELS, Entrant
+from benchmarks.marl.entrants import Entrant
 from benchmarks.marl.matrix import Cell, means_with_intervals, read
 
 __all__ = ["Matrix", "draw", "gains_over", "matrix_of", "table"]
@@ -29,10 +29,10 @@ def matrix_of(path: Path, players: Sequence[Entrant], team: str) -> Matrix:
         The cells.
     """
     kept, rng = read(path), np.random.default_rng(0)
-    names = {label: [p.name for p in players if p.label == label] for label in LABELS}
+    names = _names(players)
     found = {}
-    for first in LABELS:
-        for second in LABELS:
+    for first in names:
+        for second in names:
             block = [[kept[f"{a}|{b}"][team] for b in names[second]] for a in names[first]]
             found[first, second] = means_with_intervals(np.array(block), rng)
     return found
@@ -54,7 +54,7 @@ def gains_over(
         By label of the player.
     """
     kept, rng = read(path), np.random.default_rng(0)
-    names = {label: [p.name for p in players if p.label == label] for label in LABELS}
+    names = _names(players)
 
     def block(label: str) -> np.ndarray:
         rows = []
@@ -66,7 +66,7 @@ def gains_over(
     base = block(reference).mean(0)
     return {
         label: means_with_intervals(block(label) - base, rng)
-        for label in LABELS
+        for label in names
         if label != reference
     }
 
@@ -80,9 +80,14 @@ def table(cells: Matrix) -> str:
     Returns:
         The table.
     """
-    lines = ["| adversary \\ agent | " + " | ".join(LABELS) + " |", "|---" * 6 + "|"]
-    for first in LABELS:
-        row = [f"{m:.1f} [{low:.1f}, {high:.1f}]" for m, low, high in _row(cells, first)]
+    labels = _labels(cells)
+    lines = ["| adversary \\ agent | " + " | ".join(labels) + " |"]
+    lines.append("|---" * (len(labels) + 1) + "|")
+    for first in labels:
+        row = [
+            f"{m:.1f} [{low:.1f}, {high:.1f}]"
+            for m, low, high in (cells[first, second] for second in labels)
+        ]
         lines.append(f"| {first} | " + " | ".join(row) + " |")
     return "\n".join(lines)
 
@@ -99,19 +104,25 @@ def draw(matrices: dict[str, dict[str, Matrix]], path: Path) -> None:
     grid = figure.subplots(len(matrices), len(TEAMS), squeeze=False)
     for axes, (world, teams) in zip(grid, matrices.items(), strict=True):
         for axis, (team, cells) in zip(axes, teams.items(), strict=True):
-            values = np.array([[cells[a, b][0] for b in LABELS] for a in LABELS])
+            labels = _labels(cells)
+            values = np.array([[cells[a, b][0] for b in labels] for a in labels])
             axis.imshow(values, cmap="RdYlGn", aspect="auto", alpha=0.75)
-            for i, a in enumerate(LABELS):
-                for j, b in enumerate(LABELS):
+            for i, a in enumerate(labels):
+                for j, b in enumerate(labels):
                     mean, low, high = cells[a, b]
                     text = f"{mean:.1f}\n[{low:.1f}, {high:.1f}]"
                     axis.text(j, i, text, ha="center", va="center", fontsize=7.5)
-            axis.set_xticks(range(len(LABELS)), LABELS)
-            axis.set_yticks(range(len(LABELS)), LABELS)
+            axis.set_xticks(range(len(labels)), labels)
+            axis.set_yticks(range(len(labels)), labels)
             axis.set(xlabel="plays the agent", title=f"{world}: return of each {team}")
             axis.set_ylabel("plays the adversaries")
     figure.savefig(path)
 
 
-def _row(cells: Matrix, first: str) -> list[Cell]:
-    return [cells[first, second] for second in LABELS]
+def _names(players: Sequence[Entrant]) -> dict[str, list[str]]:
+    labels = dict.fromkeys(p.label for p in players)
+    return {label: [p.name for p in players if p.label == label] for label in labels}
+
+
+def _labels(cells: Matrix) -> list[str]:
+    return list(dict.fromkeys(first for first, _ in cells))

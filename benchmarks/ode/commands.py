@@ -6,8 +6,9 @@ from pathlib import Path
 
 from benchmarks.ode.campaign import compare, tuned
 from benchmarks.ode.horizon import HORIZON_RESULTS, compare_times
+from benchmarks.ode.memory import measure
 from benchmarks.ode.report import write_report
-from benchmarks.ode.store import RESULTS, TIMINGS, source_hash
+from benchmarks.ode.store import MEMORY, RESULTS, TIMINGS, source_hash
 from benchmarks.ode.tasks import TASKS
 from benchmarks.ode.timing import race
 
@@ -66,6 +67,22 @@ class Time:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measure:
+    """Measure the memory of a step, with the graph of the solver's steps and without.
+
+    Attributes:
+        task: Name of the task.
+        memory: The file of measurements.
+    """
+
+    task: str = "digits"
+    memory: Path = MEMORY
+
+    def run(self) -> None:
+        measure(self.task, self.memory)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Horizon:
     """Make the runs in which the integration time is fixed, or a control.
 
@@ -86,12 +103,14 @@ class Report:
     Attributes:
         results: The file of results.
         timings: The file of timings.
+        memory: The file of measurements of memory.
         out: Folder of the report.
     """
 
     results: Path = RESULTS
     timings: Path = TIMINGS
+    memory: Path = MEMORY
     out: Path = Path("docs/benchmarks")
 
     def run(self) -> None:
-        write_report(self.results, self.timings, self.out)
+        write_report(self.results, self.timings, self.memory, self.out)

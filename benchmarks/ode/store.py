@@ -11,6 +11,7 @@ import ocngame
 
 RESULTS = Path(__file__).with_name("results.jsonl")
 TIMINGS = Path(__file__).with_name("timings.jsonl")
+MEMORY = Path(__file__).with_name("memory.jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,9 +22,9 @@ class ColumnRule(ABC):
 
     needs_gradient: ClassVar[bool] = False
 
-    @property
-    def every(self) -> int:
-        """Of how many samples one is measured."""
+    def every(self, samples: int) -> int:
+        """Say of how many samples of a batch one is measured."""
+        del samples
         return 1
 
     @abstractmethod
@@ -69,21 +69,23 @@ class SketchedColumns(ColumnRule):
 
     Attributes:
         count: R, at least one.
-        one_in: Of how many samples of a batch one is measured; at least one sample is.
+        one_in: Of how many samples of a batch one is measured, as far as `least` remain.
+        least: Samples of a batch, if it has so many, that are measured at least.
     """
 
     count: int = 1
     one_in: int = 1
+    least: int = 32
 
     def __post_init__(self) -> None:
         """Validate the settings."""
         integer("count", self.count, low=1)
         integer("one_in", self.one_in, low=1)
+        integer("least", self.least, low=1)
 
-    @property
-    def every(self) -> int:
-        """Of how many samples one is measured."""
-        return self.one_in
+    def every(self, samples: int) -> int:
+        """Say of how many samples of a batch one is measured."""
+        return max(1, min(self.one_in, samples // self.least))
 
     def columns(
         self,

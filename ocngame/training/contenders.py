@@ -1,6 +1,8 @@
 """Contenders: optimizers that train copies of one network side by side."""
 
 import copy
+import logging
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,10 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
+from ocngame.errors import NonFiniteError
+from ocngame.games.continuous import solver_errors
 from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
 from ocngame.training.config import OCNOptSettings, SupervisedConfig
 
 __all__ = ["Contender", "OCNOptContender", "StepResult", "TorchContender", "make_contenders"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,8 +158,13 @@ class TorchContender(Contender):
 
     def _step(self, x: Tensor, y: Tensor) -> StepResult:
         self.optimizer.zero_grad()
-        loss = self._loss(self.model(x), y)
-        loss.backward()
+        try:
+            with solver_errors():
+                loss = self._loss(self.model(x), y)
+                loss.backward()
+        except NonFiniteError as error:
+            _log.warning("step of %s refused (%s); controls are unchanged", self.name, error)
+            return StepResult(loss=math.nan, accepted=False, details={})
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         sums = torch.stack([loss.detach(), *(g.sum() for g in gradients)])
         accepted = bool(torch.isfinite(sums).all())

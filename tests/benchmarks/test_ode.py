@@ -96,14 +96,14 @@ def test_figures_and_ratios():
     assert figures.seconds("basic_motions", "adam") == pytest.approx(40)
     assert timing.to("ocnopt", 45) == pytest.approx(10 * 3 + 10 * 2 + 25 * 1)
     assert figures.pace("basic_motions", "ocnopt") == pytest.approx(2)
-    assert figures.late_pace("basic_motions", "ocnopt") == pytest.approx(1)
-    row = next(line for line in lines(figures) if line.startswith("| BasicMotions | 0.02 "))
+    assert figures.late_pace("basic_motions", "ocnopt") == pytest.approx(1.5)
+    row = next(line for line in lines(figures, {}) if line.startswith("| BasicMotions | 0.02 "))
     assert row.split(" | ")[-2:] == ["0.50", "0.50 |"]
     assert ratio(3.0, math.inf) == 0
     assert math.isnan(ratio(math.inf, math.inf))
 
 
 def test_a_report_can_be_written_from_nothing(tmp_path: Path):
-    write_report(tmp_path / "none", tmp_path / "none", tmp_path)
+    write_report(*[tmp_path / "none"] * 3, tmp_path)
     assert (tmp_path / "ode.md").read_text().startswith("# Continuous time")
     assert (tmp_path / "ode_curves.png").read_bytes().startswith(b"\x89PNG")

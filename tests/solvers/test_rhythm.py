@@ -60,6 +60,11 @@ class OfState(nn.Module):
         return self.net(x)
 
 
+def test_small_batches_are_measured_whole():
+    rule = SketchedColumns(one_in=4, least=32)
+    assert [rule.every(samples) for samples in (1, 40, 64, 100, 128, 1000)] == [1, 1, 2, 3, 4, 4]
+
+
 def test_feedback_needs_every_sample():
     with pytest.raises(InvalidInputError, match="columns: expected a rule that measures every"):
         OCNOptConfig(feedback=Feedback.STACKED, columns=SketchedColumns(one_in=2))

@@ -130,7 +130,7 @@ class BatchReader:
         seeds = rule.columns(self.hessian, exact, gradient, self.generator).to(output.dtype)
         try:
             if not per_sample or gradient is None:
-                return rollout.backpropagate(seeds, rule.every), None, seeds
+                return rollout.backpropagate(seeds, rule.every(len(output))), None, seeds
             derived = rollout.differentiate(gradient, seeds)
         except RuntimeError as error:
             raise _explained(error) from error

@@ -107,7 +107,7 @@ class OCNOptConfig:
         one_of("sweep", self.sweep, Sweep)
         object.__setattr__(self, "feedback", Feedback(self.feedback))
         object.__setattr__(self, "sweep", Sweep(self.sweep))
-        if self.columns.every > 1 and self.feedback is not Feedback.OFF:
+        if self.columns.every(2**62) > 1 and self.feedback is not Feedback.OFF:
             raise InvalidInputError(
                 "columns: expected a rule that measures every sample beside feedback, got "
                 f"{self.columns!r}"

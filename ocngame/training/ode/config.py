@@ -11,8 +11,8 @@ from ocngame.training.ode.times_config import TimesSettings
 
 __all__ = ["PROBLEMS", "ODEConfig", "Usual", "ode_config_from_dict"]
 
-Solver = Literal["euler", "midpoint", "rk4", "adjoint_dopri5"]
-EVEN_STEPS = ("euler", "midpoint", "rk4")
+Solver = Literal["euler", "midpoint", "rk4", "adjoint_rk4", "adjoint_dopri5"]
+EVEN_STEPS = ("euler", "midpoint", "rk4", "adjoint_rk4")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +55,9 @@ class ODEConfig:
         ocnopt: Settings of OCNOpt.
         adam: Settings of Adam.
         sgd: Settings of SGD.
-        solver: Rule of the even steps that are differentiated as they are, or adjoint_dopri5:
-            adaptive steps, differentiated by the adjoint equation.
+        solver: Rule of the even steps that are differentiated as they are; adjoint_rk4: such steps
+            with backward equations, in memory that does not grow with them; adjoint_dopri5:
+            adaptive steps of torchdiffeq and its adjoint equation.
         solver_steps: Number of even steps; the problem's own if not given.
         times: The integration time, if it is trained as well.
         tolerance: Relative and absolute tolerance of adaptive steps.

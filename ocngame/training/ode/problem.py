@@ -1,11 +1,14 @@
 """A problem of the continuous-time job: samples, a network, its loss."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ocngame.curvature import OutputHessian
+from ocngame.errors import NonFiniteError
+from ocngame.games.continuous import solver_errors
 from ocngame.solvers.flows import ContinuousFlow, FlowHessian, FlowLoss
 from ocngame.training.ode.config import ODEConfig
 from ocngame.training.ode.networks import DigitsNetwork, SeriesNetwork, plane_flow
@@ -78,14 +81,18 @@ class Problem:
             network: The network.
 
         Returns:
-            Losses and accuracy; those of a flow are without running costs.
+            Losses and accuracy; those of a flow are without running costs. NaN where the network's
+            equation cannot be solved.
         """
         samples = self.samples
         loss = FlowLoss() if isinstance(network, ContinuousFlow) else self.loss
-        with torch.no_grad():
-            train = loss(network(samples.x_train), samples.y_train)
-            output = network(samples.x_test)
-            test = loss(output, samples.y_test)
+        try:
+            with solver_errors(), torch.no_grad():
+                train = loss(network(samples.x_train), samples.y_train)
+                output = network(samples.x_test)
+                test = loss(output, samples.y_test)
+        except NonFiniteError:
+            return Measured(train_loss=math.nan, test_loss=math.nan, test_accuracy=math.nan)
         accuracy = float("nan")
         if isinstance(self.loss, nn.CrossEntropyLoss):
             accuracy = float((output.argmax(-1) == samples.y_test).double().mean())

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -96,6 +97,30 @@ def test_the_adjoint_solver_trains_and_counts_both_directions():
     assert rows[-1].evaluations > 3 * 2 * 7
 
 
+@pytest.mark.parametrize("solver", ["adjoint_rk4", "adjoint_dopri5"])
+def test_ocnopt_takes_the_adjoint_equation_as_adam_does(solver):
+    pytest.importorskip("torchdiffeq")
+    config = replace(SMALL, solver=solver, optimizers=("ocnopt", "adam"), steps=3, solver_steps=4)
+    rows = finish(ODEJob(config))
+    assert all(row.accepted for row in rows)
+    assert rows[0].batch_loss == pytest.approx(rows[1].batch_loss, rel=1e-5)
+    assert rows[-2].train_loss < rows[0].train_loss
+    assert rows[-2].evaluations > rows[-1].evaluations  # curvature solves back once more
+
+
+def test_an_equation_that_blows_up_is_a_refused_step_for_everyone():
+    config = replace(SMALL, solver="adjoint_rk4", optimizers=("ocnopt", "adam"), steps=2)
+    job = ODEJob(config)
+    for contender in job.contenders:
+        with torch.no_grad():
+            for parameter in contender.model.ode.parameters():
+                parameter.fill_(math.nan)
+    for row in finish(job):
+        assert not row.accepted
+        assert math.isnan(row.batch_loss)
+        assert math.isnan(row.train_loss)
+
+
 def test_states_over_time_end_where_the_network_reads_them():
     problem = make_problem(replace(SMALL, solver_steps=16))
     network, x = problem.network, problem.samples.x_test[:4]
@@ -152,9 +177,12 @@ TIMED = replace(
 )
 
 
-@pytest.mark.parametrize("rule", ["first_order", "second_order"])
-def test_a_trained_time_moves_is_drawn_and_resumes_bitwise(tmp_path, rule):
-    config = replace(TIMED, times=replace(TIMED.times, rule=rule))
+@pytest.mark.parametrize(
+    ("rule", "solver"),
+    [("first_order", "rk4"), ("second_order", "rk4"), ("second_order", "adjoint_rk4")],
+)
+def test_a_trained_time_moves_is_drawn_and_resumes_bitwise(tmp_path, rule, solver):
+    config = replace(TIMED, solver=solver, times=replace(TIMED.times, rule=rule))
     whole = ODEJob.start(config, tmp_path / "whole")
     rows = finish(whole)
     for name in config.optimizers:
