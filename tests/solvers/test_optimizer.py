@@ -16,6 +16,7 @@ from ocngame.curvature import (
     SketchedColumns,
 )
 from ocngame.errors import InvalidInputError, UnknownNameError, UnsupportedModuleError
+from ocngame.games.rollout import trained_controls
 from ocngame.solvers.ocnopt import (
     Feedback,
     FixedDamping,
@@ -29,6 +30,7 @@ from ocngame.solvers.ocnopt import (
     Sweep,
     TrustRegionStep,
 )
+from ocngame.solvers.ocnopt.moves import control_sizes
 
 JUDGED = OCNOptConfig(
     columns=ExactColumns(),
@@ -300,3 +302,14 @@ def test_judging_leaves_the_controls_bitwise_as_they_are():
 def test_bad_input_is_named(make, error, named):
     with pytest.raises(error, match=named):
         make(network())
+
+
+def test_the_size_of_a_control_is_its_norm_or_that_of_usual_first_weights():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 12))
+    nn.init.constant_(model[0].weight, 2.0)
+    nn.init.constant_(model[0].bias, 1.0)
+    nn.init.zeros_(model[1].weight)
+    nn.init.zeros_(model[1].bias)
+    opt = OCNOpt(model)
+    sizes = control_sizes(trained_controls(opt.game.program, opt.game.control_stages))
+    torch.testing.assert_close(sizes, torch.tensor([51.0**0.5, 2.0], dtype=torch.float64))

@@ -40,6 +40,7 @@ def propose(
     loss: float = 1e9,
     bound: float | None = 0.0,
     rates=(1.0, 1.0, 1.0),
+    sizes: Tensor | None = None,
     **more,
 ) -> Proposal:
     gradients, directions, columns = parts
@@ -49,7 +50,7 @@ def propose(
             **{**told, **more},
             directions=[directions],
             damping=0.1,
-            limit=StepLimit(rates=rates, loss=loss, bound=bound),
+            limit=StepLimit(rates=rates, loss=loss, bound=bound, sizes=sizes),
         )
     )
 
@@ -187,6 +188,46 @@ def test_the_radius_stays_within_its_bounds(parts):
         assert float(memory["radius"]) == pytest.approx(bound)
 
 
+def test_no_stage_moves_far_against_its_size_and_the_product_of_changes_is_bounded(parts):
+    rule = TrustRegionStep(fraction=1.0, promise=1.0, stretch=1.728)
+    rates = (1.0, 0.5, 1.0)
+    free = propose(rule, parts, rates=rates)
+    sizes = torch.stack([r * m.norm() for r, m in zip(rates, free.moves, strict=True)])
+    sizes = sizes / torch.tensor([0.1, 0.4, 3.0], dtype=torch.float64)
+    found = propose(rule, parts, rates=rates, sizes=sizes)
+    changes = torch.stack(
+        [r * m.norm() / s for r, m, s in zip(rates, found.moves, sizes, strict=True)]
+    )
+    torch.testing.assert_close(changes, torch.tensor([0.1, 0.2, 0.2], dtype=torch.float64))
+    assert float((1 + changes).prod()) <= 1.728
+    matrix, slope = dense(parts)
+    b = torch.tensor(rates, dtype=torch.float64) * multiples(found, parts)
+    assert found.predicted == pytest.approx(float(slope @ b + 0.5 * b @ matrix @ b))
+    endless = propose(TrustRegionStep(fraction=1.0, promise=1.0, stretch=math.inf), parts)
+    still = propose(FREE, parts, sizes=torch.full((3,), 1e9, dtype=torch.float64))
+    torch.testing.assert_close(endless.moves, propose(rule, parts).moves)
+    torch.testing.assert_close(still.moves, propose(FREE, parts).moves)
+
+
+@pytest.mark.parametrize(("left", "expected"), [(0.5, 2.0), (0.95, 4.0), (-0.5, 1.0)])
+def test_a_step_is_longer_where_the_last_one_left_slope(parts, left, expected):
+    """A slope that falls from 1 to sigma over one step is zero after 1 / (1 - sigma) of them."""
+    gradients, _, _ = parts
+    rule = TrustRegionStep(fraction=1.0, promise=1.0, ridge=1e-12, longest=4.0, pace=0.0)
+    first = propose(rule, parts)
+    assert first.cap == 1.0
+    found = propose(
+        rule,
+        parts,
+        gradients=[left * g for g in gradients],
+        last=first.moves,
+        memory=first.memory,
+    )
+    assert found.cap == pytest.approx(expected)
+    torch.testing.assert_close(found.moves, [expected * m for m in first.moves])
+    assert found.predicted == pytest.approx(expected * first.predicted)
+
+
 def test_stages_without_gradient_stay_and_harm_nobody(parts):
     gradients, directions, columns = parts
     still = (
@@ -219,6 +260,9 @@ def test_a_direction_that_is_not_finite_is_told(parts, number):
         ({"pace": -0.1}, "pace"),
         ({"least": 0.0}, "least"),
         ({"most": 0.5}, "most"),
+        ({"longest": 0.5}, "longest"),
+        ({"longest": math.inf}, "longest"),
+        ({"stretch": 1.0}, "stretch"),
     ],
 )
 def test_bad_settings_are_named(settings, named):

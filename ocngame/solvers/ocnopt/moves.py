@@ -15,7 +15,7 @@ from ocngame.solvers.ocnopt.core import SolverState
 from ocngame.solvers.ocnopt.decay import Decay, decay_and_move
 from ocngame.solvers.ocnopt.groups import Rates
 
-__all__ = ["apply_moves", "judged_ratio", "move_others"]
+__all__ = ["apply_moves", "control_sizes", "judged_ratio", "move_others"]
 
 
 @torch.no_grad()
@@ -41,6 +41,26 @@ def apply_moves(
         [rates.decay(p) for p in parameters],
         kind,
     )
+
+
+@torch.no_grad()
+def control_sizes(controls: Sequence[NetworkControl]) -> Tensor:
+    """Give the Frobenius norms of the controls, at least those of torch's usual first weights.
+
+    Those have norm `sqrt(o / 3)` for o outputs: a control that starts from zeros can move as well.
+
+    Args:
+        controls: The controls of the stages.
+
+    Returns:
+        One entry per stage, float64.
+    """
+    parameters = [p.detach() for control in controls for p in control.parameters]
+    norms = torch.stack(torch._foreach_norm(parameters)).double().square()
+    number = [len(control.parameters) for control in controls]
+    squares = torch.stack([part.sum() for part in norms.split(number)])
+    usual = squares.new_tensor([control.shape[0] / 3 for control in controls])
+    return torch.maximum(squares, usual).sqrt()
 
 
 @torch.no_grad()

@@ -31,7 +31,12 @@ from ocngame.solvers.ocnopt.damping import Judge
 from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY
 from ocngame.solvers.ocnopt.estimate import Estimate, estimate_work
 from ocngame.solvers.ocnopt.groups import Rates, make_groups
-from ocngame.solvers.ocnopt.moves import apply_moves, judged_ratio, move_others
+from ocngame.solvers.ocnopt.moves import (
+    apply_moves,
+    control_sizes,
+    judged_ratio,
+    move_others,
+)
 from ocngame.solvers.ocnopt.report import StepInfo
 from ocngame.solvers.ocnopt.step_rule import StepLimit
 from ocngame.solvers.ocnopt.team import Team
@@ -195,6 +200,7 @@ class OCNOpt(torch.optim.Optimizer):
             loss=loss,
             bound=None if hessian is None else hessian.lower_bound,
             most_promise=None if hessian is None else hessian.most_promise,
+            sizes=control_sizes(controls) if self.config.step.needs_sizes else None,
         )
         try:
             with torch.no_grad():

@@ -22,12 +22,14 @@ class StepLimit:
         loss: Batch loss before the step.
         bound: Lower bound of the loss; None if none is known.
         most_promise: The most that the slope of a step can promise; None if there is no bound.
+        sizes: |u|, the norm of every stage's control; None where the rule does not ask.
     """
 
     rates: Sequence[float]
     loss: float
     bound: float | None
     most_promise: float | None = None
+    sizes: Tensor | None = None
 
     @property
     def room(self) -> float | None:
@@ -91,11 +93,13 @@ class StepRule(ABC):
         needs_columns: Whether every step needs the batch's columns.
         uses_columns: Whether the rule reads columns at all.
         needs_last: Whether the rule reads the last move.
+        needs_sizes: Whether the rule reads the sizes of the controls.
     """
 
     needs_columns: ClassVar[bool] = False
     uses_columns: ClassVar[bool] = False
     needs_last: ClassVar[bool] = False
+    needs_sizes: ClassVar[bool] = False
 
     @abstractmethod
     def propose(self, situation: Situation) -> Proposal:

@@ -8,7 +8,7 @@ saturated has almost no curvature, and would let the others down).
 A step may use a part of what the loss has left to give. With `q = b' H b`, the change of the
 outputs in the metric of the loss, `w = n' b`, the first-order promise, and `room = loss - bound`,
 
-    length = min(1, sqrt(2 kappa s room / q), rho sqrt(s) room / w).
+    length = min(e, sqrt(2 kappa s room / q), rho sqrt(s) room / w).
 
 The radius falls with the loss: at constant radius (as in natural-gradient methods with a bound on
 the divergence) steps are too long once the loss is small, because the Gauss-Newton metric of a
@@ -22,10 +22,22 @@ tells, without another pass, how much slope was left, `sigma = -p' v / w`. It is
 steps are short, near zero where noise or overshooting leave nothing on the table. Its running mean
 is compared with an aim: `s <- s exp(pace clamp((sigma - aim) / aim, -1, 1))`, within bounds. By
 default s does not fall below one: on noisy batches sigma is near zero at any radius, and shrinking
-would only slow the run down.
+would only slow the run down. The same sigma lets steps be longer than the model's, which damping
+and ridge shorten: where the slope falls from w to `sigma w` along a step, it vanishes after
+`e = 1 / (1 - sigma)` steps.
+
+Last, no control moves far against its size, whatever the model says. A chain of L layers whose
+weights change by relative amounts r_t changes its output by at most `prod_t (1 + r_t) - 1` of the
+output's size (Bernstein et al., 2002.03432, theorem 1, for weights of condition number one). Each
+stage's move is therefore cut to
+
+    |move_t| <= (stretch^(1/L) - 1) |u_t|,    so that prod_t (1 + r_t) <= stretch.
+
+On the first steps this binds: there the curvature of one batch has many directions without any.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -39,7 +51,7 @@ from ocngame.solvers.ocnopt.stage_lengths import (
     cooperative_lengths,
     inner_products,
 )
-from ocngame.solvers.ocnopt.step_rule import Proposal, Situation, StepRule
+from ocngame.solvers.ocnopt.step_rule import Proposal, Situation, StepLimit, StepRule
 
 __all__ = ["TrustRegionStep"]
 
@@ -57,10 +69,13 @@ class TrustRegionStep(StepRule):
         pace: Largest change of log s in one step; 0 for a radius that does not adapt.
         least: Least s.
         most: Largest s.
+        longest: Largest e, in multiples of the model's step; 1 never goes beyond it.
+        stretch: Bound of prod (1 + r), above 1; infinity for none.
     """
 
     uses_columns: ClassVar[bool] = True
     needs_last: ClassVar[bool] = True
+    needs_sizes: ClassVar[bool] = True
 
     fraction: float = 0.02
     promise: float = 0.4
@@ -69,7 +84,9 @@ class TrustRegionStep(StepRule):
     aim: float = 0.05
     pace: float = 0.2
     least: float = 1.0
-    most: float = 30.0
+    most: float = 10.0
+    longest: float = 10.0
+    stretch: float = 5.0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
@@ -81,6 +98,8 @@ class TrustRegionStep(StepRule):
         in_range("pace", self.pace, low=0.0, high=1.0)
         in_range("least", self.least, low=0.0, high=1.0, low_open=True)
         in_range("most", self.most, low=1.0, high=math.inf)
+        in_range("longest", self.longest, low=1.0, high=math.inf, high_open=True)
+        in_range("stretch", self.stretch, low=1.0, high=math.inf, low_open=True)
 
     def propose(self, situation: Situation) -> Proposal:
         """Give the moves of the stages."""
@@ -95,22 +114,21 @@ class TrustRegionStep(StepRule):
         lengths = cooperative_lengths(model, natural, self.ridge)
         weights = lengths * scale / max(highest, TINY)
         lengths = shares * lengths
-        *multiples, used, promise, loss, radius, slope = torch.stack(
-            [
-                *weights,
-                lengths @ model @ lengths,
-                natural @ lengths,
-                memory["loss"],
-                memory["radius"],
-                slopes.sum(),
-            ]
+        cap = self._cap(limit, memory, natural @ lengths, lengths @ model @ lengths)
+        cuts = cap * self._cuts(limit, cap * highest * shares * weights, directions)
+        lengths = cuts * lengths
+        promise, used = natural @ lengths, lengths @ model @ lengths
+        # The model that lets a step be longer than its own minimum has less curvature.
+        used = torch.where(cap > 1, torch.minimum(used, promise), used)
+        memory["promised"] = promise
+        multiples = cuts * weights
+        *factors, cap, promise, used, slope = torch.stack(
+            [*multiples, cap, promise, used, slopes.sum()]
         ).tolist()
-        cap = self._cap(situation, min(loss, limit.loss), promise, used, radius)
-        memory["promised"] = natural.new_tensor(cap * promise)
         return Proposal(
-            moves=[multiple * cap * d for multiple, d in zip(multiples, directions, strict=True)],
-            length=highest * cap * sum(multiples) / len(multiples),
-            predicted=-cap * promise + 0.5 * cap**2 * used,
+            moves=[factor * d for factor, d in zip(factors, directions, strict=True)],
+            length=highest * sum(factors) / len(factors),
+            predicted=-promise + 0.5 * used,
             cap=cap,
             finite=all(math.isfinite(number) for number in (used, promise, slope)),
             memory=memory,
@@ -135,16 +153,28 @@ class TrustRegionStep(StepRule):
         return memory | averaged_model(situation, scale, memory, self.memory)
 
     def _cap(
-        self, situation: Situation, loss: float, promise: float, used: float, radius: float
-    ) -> float:
-        limit = situation.limit
-        most = math.inf if limit.most_promise is None else limit.most_promise
-        room = 0.5 * min(promise, most) if limit.bound is None else max(loss - limit.bound, 0.0)
-        room *= min(1.0, max(limit.rates))
-        if not (used > 0 and promise > 0):
-            return 1.0
-        return min(
-            1.0,
-            math.sqrt(2 * self.fraction * radius * room / used),
-            self.promise * math.sqrt(radius) * room / promise,
-        )
+        self, limit: StepLimit, memory: Mapping[str, Tensor], promise: Tensor, used: Tensor
+    ) -> Tensor:
+        """Give the multiple of the move that the loss has room for."""
+        if limit.bound is None:
+            most = math.inf if limit.most_promise is None else limit.most_promise
+            room = 0.5 * promise.clamp_max(most)
+        else:
+            room = (memory["loss"].clamp_max(limit.loss) - limit.bound).clamp_min(0.0)
+        room = min(1.0, max(limit.rates)) * room
+        longest = torch.ones_like(promise)
+        if "sigma" in memory:
+            longest = 1 / (1 - memory["sigma"].clamp(0.0, 1 - 1 / self.longest))
+        by_use = (2 * self.fraction * memory["radius"] * room / used).sqrt()
+        by_promise = self.promise * memory["radius"].sqrt() * room / promise
+        cap = torch.minimum(longest, torch.minimum(by_use, by_promise))
+        return torch.where((used > 0) & (promise > 0), cap, 1.0)
+
+    def _cuts(self, limit: StepLimit, multiples: Tensor, directions: Sequence[Tensor]) -> Tensor:
+        """Give the parts of the stages' moves that their sizes allow."""
+        if limit.sizes is None or math.isinf(self.stretch):
+            return torch.ones_like(multiples)
+        norms = torch.stack(torch._foreach_norm(list(directions))).to(multiples)
+        change = multiples.abs() * norms / limit.sizes
+        most = self.stretch ** (1 / len(directions)) - 1
+        return (most / change.clamp_min(TINY)).clamp_max(1.0)
