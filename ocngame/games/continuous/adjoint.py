@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ocngame._checks import integer, positive
-from ocngame.errors import IntegrationError, InvalidInputError
+from ocngame.errors import IntegrationError, InvalidInputError, NotDifferentiableError
 from ocngame.games.continuous.steppers import Adaptive, Parts, Stepper
 
 __all__ = [
@@ -163,8 +163,25 @@ class _Solve(torch.autograd.Function):
         solved = tuple(torch.stack(parts) for parts in zip(*states, strict=True))
         ctx.problem, ctx.count = problem, count
         ctx.save_for_backward(*solved)
+        ctx.save_for_forward(*solved)
         ctx.like = times
         return solved
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Push a change of the times: a state at t_k moves with `F(t_k, x_k)`."""
+        problem, count = ctx.problem, ctx.count
+        if any(t is not None and bool(t.any()) for t in tangents[3:]):
+            raise NotDifferentiableError(
+                "mode: expected 'discretise' for tangents of states or parameters, got 'adjoint'"
+            )
+        times, states = tangents[1], list(zip(*ctx.saved_tensors, strict=True))
+        moved: list[Parts] = []
+        for k, x in enumerate(states):
+            with torch.no_grad():
+                value = problem.evaluate(x[0].new_tensor(problem.times[k]), x[:count])
+            moved.append(tuple(v.detach() * times[k] for v in value))
+        return tuple(torch.stack(parts) for parts in zip(*moved, strict=True))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -12,7 +12,8 @@ The running cost adds to the loss
 
 with N the evaluations of the field in a pass. Where the number of steps is given N is constant;
 where their greatest length h is, an interval of length L has `stages * max(L / h, 1)`, the smooth
-number of which the count rounds up: an interval shorter than a step saves nothing.
+number of which the count rounds up: an interval shorter than a step saves nothing. Of adaptive
+steps N is what the last pass took, with the slope of as many per unit of time.
 """
 
 from dataclasses import dataclass
@@ -190,7 +191,11 @@ class LearnedTimes:
             lengths = block.times.detach().double().cpu().diff() * sign
             value += cost.per_time * float(lengths.sum())
             price = torch.full_like(lengths, cost.per_time)
-            if block.step is None:
+            if _adaptive(block):
+                rate = cost.per_evaluation * block.evaluations / float(lengths.sum())
+                value += rate * float(lengths.sum())
+                price += rate
+            elif block.step is None:
                 value += cost.per_evaluation * stages * sum(block.steps)
             else:
                 counts = lengths / block.step
@@ -206,9 +211,12 @@ class LearnedTimes:
         """Give the number of evaluations of the fields in a pass.
 
         Returns:
-            Their number at the present times.
+            Their number at the present times; of adaptive steps that of the last pass.
         """
-        return sum(sum(b.steps) * b.method.evaluations for b in self.blocks.values())
+        return sum(
+            b.evaluations if _adaptive(b) else sum(b.steps) * b.method.evaluations
+            for b in self.blocks.values()
+        )
 
     def _check(self, name: str, block: NeuralODE) -> None:
         bounds, length, count = self.bounds, _horizon(block), len(block.times) - 1
@@ -224,6 +232,10 @@ class LearnedTimes:
                 f"bounds: expected gap={bounds.gap} to be at most the distance of neighbouring "
                 f"times of block {name!r}, which is {min(gaps):g}"
             )
+
+
+def _adaptive(block: NeuralODE) -> bool:
+    return block.adjoint is not None and block.adjoint.rule.adaptive is not None
 
 
 def _start(block: NeuralODE) -> float:

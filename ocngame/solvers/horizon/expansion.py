@@ -7,10 +7,11 @@ otherwise. `Q_T, Q_TT, Q_Tu` are derivatives of that discrete map; as the steps 
 are those of the continuous flow, of which `Q_T = phi_x' F(T, x_T, u) + r_T` (arXiv 2109.14158,
 section 3.4, where the last two are the Gauss-Newton ones and belong to the end of time alone).
 
-* `ExactTimes`: `Q_TT = J_TT` and `Q_Tu = J_Tu` by a second backward pass for every time.
+* `ExactTimes`: `Q_TT = J_TT` and `Q_Tu = J_Tu` by a second backward pass for every time; not in the
+  mode `adjoint`, whose backward equations have no derivative.
 * `GaussNewtonTimes`: with `D = dy/dT` the tangents of the output, one forward pass for every time,
-  and H the Hessian of the loss in the output, `Q_TT = D' H D` and `Q_Tu = D' H dy/du`. It needs a
-  third of the time, and `Q_TT` is not negative where the loss is convex in the output.
+  and H the Hessian of the loss in the output, `Q_TT = D' H D` and `Q_Tu = D' H dy/du`.
+  `Q_TT` is not negative where the loss is convex in the output.
 
 Axes: k, l count times, then the axes of a parameter: `q_t[k]`, `q_tt[k, l]`, `q_tu[name][k, ...]`.
 """
@@ -19,10 +20,10 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
@@ -58,7 +59,13 @@ class TimeExpansion:
 
 
 class TimeCurvature(ABC):
-    """Which second derivatives are taken."""
+    """Which second derivatives are taken.
+
+    Attributes:
+        twice: Whether the backward pass is differentiated.
+    """
+
+    twice: ClassVar[bool] = False
 
     def expand(
         self, times: LearnedTimes, loss: Loss, x: Any, y: Tensor, cost: TimeCost
@@ -76,24 +83,29 @@ class TimeCurvature(ABC):
             The expansion.
 
         Raises:
+            InvalidInputError: if the output is no tensor, or the network has no such derivatives.
             NonFiniteError: if a number is not finite.
         """
         model = times.model
-        values = {name: p.detach() for name, p in model.named_parameters()}
-        ends = {name: values[name] for name in times.names}
-        moving = {name for name, p in model.named_parameters() if p.requires_grad} - set(ends)
-        controls = {name: values[name].requires_grad_() for name in moving}
-        fixed = {name: value for name, value in values.items() if name not in moving}
+        named = dict(model.named_parameters())
+        ends = {name: named.pop(name).detach() for name in times.names}
+        controls = {name: p for name, p in named.items() if p.requires_grad}
 
         def run(at: dict[str, Tensor]) -> Tensor:
             with replayed(model, RandomState.now()):
-                output = functional_call(model, {**fixed, **controls, **at}, (x,))
+                output = functional_call(model, at, (x,))
             if not isinstance(output, Tensor):
                 raise InvalidInputError(
                     f"model: expected a tensor as output, got {type(output).__name__}"
                 )
             return output
 
+        for name, block in times.blocks.items():
+            if self.twice and block.adjoint is not None:
+                raise InvalidInputError(
+                    f"curvature: expected GaussNewtonTimes for block {name!r} in the mode "
+                    f"'adjoint', got {type(self).__name__}"
+                )
         with torch.enable_grad():
             found = self._expand(run, ends, controls, loss, y)
         value, slope = times.cost(cost)
@@ -112,7 +124,7 @@ class TimeCurvature(ABC):
         self,
         run: Callable[[dict[str, Tensor]], Tensor],
         ends: dict[str, Tensor],
-        controls: dict[str, Tensor],
+        controls: dict[str, nn.Parameter],
         loss: Loss,
         y: Tensor,
     ) -> TimeExpansion: ...
@@ -122,11 +134,13 @@ class TimeCurvature(ABC):
 class ExactTimes(TimeCurvature):
     """The second derivatives of the loss as they are, which may be negative."""
 
+    twice: ClassVar[bool] = True
+
     def _expand(
         self,
         run: Callable[[dict[str, Tensor]], Tensor],
         ends: dict[str, Tensor],
-        controls: dict[str, Tensor],
+        controls: dict[str, nn.Parameter],
         loss: Loss,
         y: Tensor,
     ) -> TimeExpansion:
@@ -152,7 +166,7 @@ class GaussNewtonTimes(TimeCurvature):
         self,
         run: Callable[[dict[str, Tensor]], Tensor],
         ends: dict[str, Tensor],
-        controls: dict[str, Tensor],
+        controls: dict[str, nn.Parameter],
         loss: Loss,
         y: Tensor,
     ) -> TimeExpansion:
@@ -197,7 +211,7 @@ def _expansion(
     loss: float,
     slopes: Tensor,
     curvature: Tensor,
-    controls: dict[str, Tensor],
+    controls: dict[str, nn.Parameter],
     rows: Sequence[Sequence[Tensor]],
 ) -> TimeExpansion:
     across = {

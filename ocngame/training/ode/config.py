@@ -12,7 +12,7 @@ from ocngame.training.ode.times_config import TimesSettings
 __all__ = ["PROBLEMS", "ODEConfig", "Usual", "ode_config_from_dict"]
 
 Solver = Literal["euler", "midpoint", "rk4", "adjoint_rk4", "adjoint_dopri5"]
-EVEN_STEPS = ("euler", "midpoint", "rk4")
+EVEN_STEPS = ("euler", "midpoint", "rk4", "adjoint_rk4")
 
 
 @dataclass(frozen=True, kw_only=True)

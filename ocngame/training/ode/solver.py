@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import torch
 from torch import nn
@@ -75,12 +76,13 @@ class _Fixed:
     method: str
     steps: int
     mode: str
-    learned: bool = False
+    learned: bool
 
     def __call__(self, field: nn.Module) -> nn.Module:
+        rule: dict[str, Any] = {"method": self.method, "mode": self.mode}
         if self.learned:
-            return NeuralODE(field, step=1 / self.steps, method=self.method, learn_times=True)
-        return NeuralODE(field, steps=self.steps, method=self.method, mode=self.mode)
+            return NeuralODE(field, step=1 / self.steps, learn_times=True, **rule)
+        return NeuralODE(field, steps=self.steps, **rule)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def block_maker(config: ODEConfig) -> MakeBlock:
     mode, method = ("adjoint" if "adjoint" in config.solver else "discretise"), config.solver
     steps = usual if config.solver_steps is None else config.solver_steps
     learned = config.times.rule != "fixed"
-    return _Fixed(method.removeprefix("adjoint_"), steps, mode, learned=learned)
+    return _Fixed(method.removeprefix("adjoint_"), steps, mode, learned)
 
 
 def evaluations_of(network: nn.Module) -> int:

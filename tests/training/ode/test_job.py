@@ -177,9 +177,12 @@ TIMED = replace(
 )
 
 
-@pytest.mark.parametrize("rule", ["first_order", "second_order"])
-def test_a_trained_time_moves_is_drawn_and_resumes_bitwise(tmp_path, rule):
-    config = replace(TIMED, times=replace(TIMED.times, rule=rule))
+@pytest.mark.parametrize(
+    ("rule", "solver"),
+    [("first_order", "rk4"), ("second_order", "rk4"), ("second_order", "adjoint_rk4")],
+)
+def test_a_trained_time_moves_is_drawn_and_resumes_bitwise(tmp_path, rule, solver):
+    config = replace(TIMED, solver=solver, times=replace(TIMED.times, rule=rule))
     whole = ODEJob.start(config, tmp_path / "whole")
     rows = finish(whole)
     for name in config.optimizers:
