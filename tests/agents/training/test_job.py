@@ -140,7 +140,10 @@ def test_continuous_actions_find_their_target(optimizer):
         pytest.param({"optimizer": "ocnopt", "network": SEPARATE}, marks=pytest.mark.slow),
         {"optimizer": "ocnopt", "network": GATED},
         pytest.param({"optimizer": "ocnopt", "world": {"actions": "box"}}, marks=pytest.mark.slow),
-        {"optimizer": "ocnopt", "network": SEEING, "world": {"pictures": True}},
+        pytest.param(
+            {"optimizer": "ocnopt", "network": SEEING, "world": {"pictures": True}},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=[
         "adam",

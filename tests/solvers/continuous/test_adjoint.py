@@ -211,13 +211,11 @@ def test_unmodified_odeint_adjoint_is_collected(solve):
     rollout, found = columns(model, x)
     assert torch.equal(gradient(model, x), before)
     assert torchdiffeq.odeint_adjoint.__module__.startswith("torchdiffeq")
-    even = NeuralODE(model.field, times=(0.0, 0.4, 1.0) if solve is foreign else (0.0, 1.0, 2.0))
-    twin = nn.Sequential(model.before, even, model.after)
-    if solve is foreign_even:  # the second solve starts at t = 0 again
-        again = NeuralODE(model.field, times=(0.0, 1.0), steps=30)
-        twin = nn.Sequential(model.before, again, again, model.after)
-    else:
-        even.steps, even._fixed = [30, 30], 30
+    if solve is foreign:
+        blocks = [NeuralODE(model.field, times=(0.0, 0.4, 1.0), steps=30)]
+    else:  # the second solve starts at t = 0 again
+        blocks = [NeuralODE(model.field, steps=30)] * 2
+    twin = nn.Sequential(model.before, *blocks, model.after)
     other, wanted = columns(twin, x)
     assert [c.module for c in rollout.controls] == [c.module for c in other.controls]
     assert off(flat(found), flat(wanted)) < 1e-3
