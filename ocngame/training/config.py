@@ -35,7 +35,7 @@ class OCNOptSettings:
     """
 
     lr: float = 1.0
-    weight_decay: float = 5e-3
+    weight_decay: float = 3e-3
     feedback: Feedback = "off"
 
     def __post_init__(self) -> None:

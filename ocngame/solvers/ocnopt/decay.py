@@ -21,7 +21,7 @@ from torch import Tensor
 
 __all__ = ["WEIGHT_DECAY", "Decay", "decay_and_move"]
 
-WEIGHT_DECAY = 5e-3
+WEIGHT_DECAY = 3e-3
 """gamma of `OCNOpt` where none is given."""
 
 

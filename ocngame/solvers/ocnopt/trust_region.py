@@ -86,7 +86,7 @@ class TrustRegionStep(StepRule):
     least: float = 1.0
     most: float = 10.0
     longest: float = 10.0
-    stretch: float = 5.0
+    stretch: float = 20.0
 
     def __post_init__(self) -> None:
         """Validate the settings."""
