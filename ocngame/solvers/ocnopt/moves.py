@@ -55,12 +55,14 @@ def control_sizes(controls: Sequence[NetworkControl]) -> Tensor:
     Returns:
         One entry per stage, float64.
     """
-    parameters = [p.detach() for control in controls for p in control.parameters]
-    norms = torch.stack(torch._foreach_norm(parameters)).double().square()
-    number = [len(control.parameters) for control in controls]
-    squares = torch.stack([part.sum() for part in norms.split(number)])
+    owners = [i for i, control in enumerate(controls) for _ in control.parameters]
+    norms = torch._foreach_norm([p for control in controls for p in control.parameters])
+    squares = torch.stack(norms).double().square_()
+    found = squares.new_zeros(len(controls)).index_add_(
+        0, torch.tensor(owners, device=squares.device), squares
+    )
     usual = squares.new_tensor([control.shape[0] / 3 for control in controls])
-    return torch.maximum(squares, usual).sqrt()
+    return torch.maximum(found, usual).sqrt_()
 
 
 @torch.no_grad()
