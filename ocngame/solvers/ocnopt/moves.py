@@ -1,5 +1,8 @@
 """Carry moves out on a network, take them back for a judgement, and move what no stage covers."""
 
+# torch's own optimizers are written with these functions; one call takes all stages.
+# pyright: reportPrivateImportUsage=false
+
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

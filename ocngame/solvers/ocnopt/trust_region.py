@@ -36,6 +36,9 @@ stage's move is therefore cut to
 On the first steps this binds: there the curvature of one batch has many directions without any.
 """
 
+# torch's own optimizers are written with these functions; one call takes all stages.
+# pyright: reportPrivateImportUsage=false
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
