@@ -51,7 +51,7 @@ LOSSES = """\
 - It keeps 9 to 19 numbers per parameter, Adam two.
 - On flows, curvature is the empirical Fisher matrix and the loss is not bounded below: single steps
   overshoot in the first tens of steps before the loss falls.
-- On BasicMotions, forty series, two seeds of three are slower than Adam, and no optimizer's network
+- On BasicMotions, forty series, one seed of three never arrives, and no optimizer's network
   generalises: the interpolated paths lose what tells the activities apart."""
 
 
