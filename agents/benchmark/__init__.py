@@ -1,7 +1,6 @@
 """Benchmarks of learning teams: suites, crash-safe cells, statistics, cross-play, reports."""
 
 from ocngame.agents.benchmark.built_in import SUITES
-from ocngame.agents.benchmark.coupled_job import CoupledJob, CoupledRun
 from ocngame.agents.benchmark.crossplay import CrossPlay
 from ocngame.agents.benchmark.entrants import Entrant, as_decider, entrant_of
 from ocngame.agents.benchmark.profiles import performance_profile
@@ -17,8 +16,6 @@ from ocngame.agents.benchmark.suite_file import load_suite
 
 __all__ = [
     "SUITES",
-    "CoupledJob",
-    "CoupledRun",
     "CrossPlay",
     "Entrant",
     "Interval",

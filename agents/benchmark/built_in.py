@@ -64,7 +64,8 @@ SUITES: Mapping[str, Suite] = {
             frames=64_000,
             response_frames=64_000,
             settings={"surrogate": {"discount": 1.0}},
-            coupled={"discount": 1.0},
+            coupled={"surrogate": {"discount": 1.0}, "steps": 1},
+            per_world={"prisoners_dilemma": {"coupled": {"steps": 16}}},
         ),
     )
 }

@@ -18,13 +18,24 @@ from ocngame.agents.training.worlds import own_names
 from ocngame.envs import batched_names
 from ocngame.envs.batched import SCENARIOS
 
-__all__ = ["ALGORITHMS", "OPTIMIZED", "PLAYERS", "PLAYER_LABELS", "Contender", "fits"]
+__all__ = [
+    "ALGORITHMS",
+    "OPTIMIZED",
+    "OPTIMIZERS",
+    "PLAYERS",
+    "PLAYER_LABELS",
+    "Contender",
+    "fits",
+]
 
 ALGORITHMS = ("ippo", "mappo", "coupled", "selfplay")
 """What is trained."""
 
 OPTIMIZED = ("ippo", "mappo", "selfplay")
 """Algorithms that leave the choice of an optimizer."""
+
+OPTIMIZERS = ("adam", "ocnopt")
+"""Which those are."""
 
 PLAYERS = ("random", "greedy", "planner")
 """Who plays without training."""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ocngame._checks import one_of
 from ocngame.agents.benchmark.contenders import PLAYER_LABELS, PLAYERS
-from ocngame.agents.benchmark.coupled_job import load_coupled_team
 from ocngame.agents.decider import Decider
 from ocngame.agents.greedy import GreedyDecider
 from ocngame.agents.planner import NashPlanner, scenario_of
@@ -73,8 +72,6 @@ def as_decider(entrant: Entrant, world: World, team: str) -> Decider:
     job = RunFolder(entrant.run).read_config().get("job")
     if job == "marl":
         return load_team(entrant.run, world, team)
-    if job == "coupled":
-        return load_coupled_team(entrant.run, world, team)
     if job == "selfplay":
         return load_selfplay_decider(entrant.run).seated(groups)
     raise InvalidInputError(

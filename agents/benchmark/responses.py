@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from ocngame.agents.benchmark.coupled_job import coupled_run_from_dict
 from ocngame.agents.benchmark.entrants import Entrant, as_decider
 from ocngame.agents.benchmark.store import Store, content_key
 from ocngame.agents.benchmark.tasks import Place, Task, Tell, safe
@@ -125,9 +124,10 @@ class ResponseTask(Task):
     def _settings(self) -> MarlConfig:
         config = self.config
         if self.run["job"] == "marl":
-            config = marl_config_from_dict(dict(self.run))
-        elif self.run["job"] == "coupled":
-            config = replace(config, network=coupled_run_from_dict(dict(self.run)).shape.network)
+            own = marl_config_from_dict(dict(self.run))
+            # Coupled players have no settings of their own for a surrogate and critics.
+            coupled = own.optimizer == "coupled"
+            config = replace(config, network=own.network) if coupled else own
         config = replace(
             config,
             world=self.place.world,

@@ -1,27 +1,34 @@
 """Suites: which runs a benchmark makes."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from ocngame._checks import in_range, integer, one_of
 from ocngame.agents.benchmark.contenders import (
     ALGORITHMS,
     OPTIMIZED,
+    OPTIMIZERS,
     PLAYERS,
     Contender,
     fits,
 )
-from ocngame.agents.benchmark.coupled_job import CoupledRun
 from ocngame.agents.training.worlds import own_names
 from ocngame.errors import InvalidInputError, UnknownNameError
-from ocngame.training.marl_config import MarlConfig, Optimizer, marl_config_from_dict
+from ocngame.training.marl_config import CoupledSettings, MarlConfig, marl_config_from_dict
 from ocngame.training.selfplay_config import SelfPlayConfig, selfplay_config_from_dict
 
 __all__ = ["RunConfig", "Suite"]
 
-RunConfig = MarlConfig | SelfPlayConfig | CoupledRun
+RunConfig = MarlConfig | SelfPlayConfig
+
+_USUAL = {
+    "settings": MarlConfig(),
+    "coupled": MarlConfig(
+        optimizer="coupled", schedule="constant", coupled=CoupledSettings(curvature="full")
+    ),
+}
+"""What runs are where a suite's table of that name says nothing else."""
 
 _OWN = (
     "world",
@@ -64,7 +71,7 @@ class Suite:
         videos: Whether an episode of every contender is drawn, where a world can be drawn.
         settings: Other settings of ippo and mappo, by their names in `MarlConfig`.
         selfplay: The same of selfplay, in `SelfPlayConfig`.
-        coupled: The same of coupled, in `CoupledRun`.
+        coupled: The same of coupled, in `MarlConfig`.
         per_world: By a world's name, a table of `frames`, `settings`, `selfplay`, `coupled` that
             are other there.
     """
@@ -178,9 +185,7 @@ class Suite:
             return selfplay_config_from_dict(plain | own | {"evaluate_every": every})
         own = {"world": world, "frames": frames, "seed": seed, "episodes": self.point_episodes}
         if contender.algorithm == "coupled":
-            plain = self._merged("coupled", dataclasses.asdict(CoupledRun()), world)
-            run = CoupledRun(**plain | own)
-            return dataclasses.replace(run, points=self.points)
+            return self._marl(world, own, "coupled")
         own |= {"algorithm": contender.algorithm, "optimizer": contender.optimizer}
         return self._marl(world, own)
 
@@ -214,7 +219,7 @@ class Suite:
                 one_of("worlds", world, own_names())
         for name, known in (
             ("algorithms", ALGORITHMS),
-            ("optimizers", get_args(Optimizer)),
+            ("optimizers", OPTIMIZERS),
             ("players", PLAYERS),
         ):
             for value in getattr(self, name):
@@ -235,8 +240,8 @@ class Suite:
             for name in table:
                 one_of(f"per_world.{world}", name, _PER_WORLD)
 
-    def _marl(self, world: str, own: dict[str, Any]) -> MarlConfig:
-        plain = self._merged("settings", MarlConfig().as_dict(), world) | own
+    def _marl(self, world: str, own: dict[str, Any], table: str = "settings") -> MarlConfig:
+        plain = self._merged(table, _USUAL[table].as_dict(), world) | own
         updates = marl_config_from_dict(plain).updates
         return marl_config_from_dict(plain | {"evaluate_every": max(1, updates // self.points)})
 

@@ -1,4 +1,4 @@
-"""How each algorithm is trained within a benchmark: one face for three jobs.
+"""How each algorithm is trained within a benchmark: one face for both jobs.
 
 Points of a run are what is measured along it, with exact gains of deviation where the world is
 small enough. They stand in `points.jsonl` of the run folder, one line per point; where a run was
@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ocngame.agents.benchmark.coupled_job import CoupledJob
 from ocngame.agents.benchmark.suite import RunConfig
 from ocngame.agents.decider import Decider
 from ocngame.agents.evaluation import evaluate
@@ -41,13 +40,12 @@ class Training:
             path: Its folder.
             make: Makes worlds.
         """
-        self.job: MarlJob | SelfPlayJob | CoupledJob
+        self.job: MarlJob | SelfPlayJob
         there = path.exists()
         if isinstance(config, SelfPlayConfig):
             self.job = SelfPlayJob.resume(path) if there else SelfPlayJob.start(config, path)
         else:
-            kind = CoupledJob if config.as_dict()["job"] == "coupled" else MarlJob
-            self.job = kind.resume(path, make) if there else kind.start(config, path, make)  # pyright: ignore[reportArgumentType]
+            self.job = MarlJob.resume(path, make) if there else MarlJob.start(config, path, make)
         self._points = path / "points.jsonl"
         self._config, self._make = config, make
         self._place: World | None = None

@@ -1,9 +1,10 @@
 """Coupled players with the networks of the multi-agent job.
 
-Every group's policy is a player; a move is the stage game between them with an averaged diagonal as
-own curvature (`ocngame.solvers.players.DiagonalOwn`), solved by a few products and taken as it is,
-one move for each segment of play. There are no critics: what an action was worth is judged against
-the mean of the other copies at the same step (`ocngame.agents.coupled`).
+Every group's policy is a player; a move is the stage game between them, one for each segment of
+play. Own curvature is an averaged diagonal (`ocngame.solvers.players.DiagonalOwn`), with which the
+game is solved by a few products and its move taken as it is, or all second derivatives. There are
+no critics: what an action was worth is judged against the mean of the other copies at the same step
+(`ocngame.agents.coupled`).
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from ocngame.agents.coupled import CoupledConfig, CoupledLearner
 from ocngame.agents.networks import Policy
 from ocngame.envs import World
 from ocngame.solvers.players import DiagonalOwn, KrylovSolve, PlainStep, PlayerOptConfig
-from ocngame.training.marl_config import MarlConfig
+from ocngame.training.marl_config import CoupledSettings, MarlConfig
 
 __all__ = ["CoupledTeams"]
 
@@ -35,7 +36,6 @@ class CoupledTeams:
             policies: One per group.
             config: Settings.
         """
-        own = config.coupled
         self.policies = dict(policies)
         self._learner = CoupledLearner(
             world,
@@ -43,13 +43,9 @@ class CoupledTeams:
             CoupledConfig(
                 steps=config.steps,
                 discount=config.surrogate.discount,
+                lr=config.coupled.lr,
                 seed=config.seed,
-                players=PlayerOptConfig(
-                    information=own.information,
-                    curvature=DiagonalOwn(step=own.step, decay=own.decay),
-                    solve=KrylovSolve(max_products=own.products),
-                    step=PlainStep(),
-                ),
+                players=_stage_game(config.coupled),
             ),
         )
 
@@ -89,3 +85,14 @@ class CoupledTeams:
             state: It.
         """
         self._learner.load_state_dict(state)
+
+
+def _stage_game(settings: CoupledSettings) -> PlayerOptConfig:
+    if settings.curvature == "full":
+        return PlayerOptConfig(information=settings.information)
+    return PlayerOptConfig(
+        information=settings.information,
+        curvature=DiagonalOwn(step=settings.step, decay=settings.decay),
+        solve=KrylovSolve(max_products=settings.products),
+        step=PlainStep(),
+    )

@@ -21,6 +21,7 @@ Algorithm = Literal["ippo", "mappo"]
 Normalisation = Literal["agent", "group", "none"]
 Optimizer = Literal["adam", "ocnopt", "coupled"]
 Expects = Literal["feedback", "open_loop"]
+Own = Literal["diagonal", "full"]
 Pictures = Literal["flat", "convolutional"]
 Remembers = Literal["nothing", "gated"]
 Schedule = Literal["constant", "linear"]
@@ -166,12 +167,19 @@ class CoupledSettings:
     """Settings of coupled players.
 
     Attributes:
-        step: Step per unit of preconditioned gradient that a group would make alone.
-        decay: Memory of the average of squared gradients.
-        products: Most products of the linear solve of one move.
+        curvature: A group's own. diagonal: an average of squared gradients, each move taken as it
+            is; full: all second derivatives of its return, each move judged on the plays that it
+            was made from.
+        lr: Multiple of the stage game's move.
+        step: Of the diagonal: step per unit of preconditioned gradient that a group would make
+            alone.
+        decay: Of the diagonal: memory of the average of squared gradients.
+        products: Of the diagonal: most products of the linear solve of one move.
         information: feedback: everybody expects everybody's move; open_loop: nobody expects any.
     """
 
+    curvature: Own = "diagonal"
+    lr: float = 1.0
     step: float = 2e-2
     decay: float = 0.9
     products: int = 6
@@ -179,6 +187,8 @@ class CoupledSettings:
 
     def __post_init__(self) -> None:
         """Validate the settings."""
+        one_of("coupled.curvature", self.curvature, get_args(Own))
+        positive("coupled.lr", self.lr)
         positive("coupled.step", self.step)
         in_range("coupled.decay", self.decay, low=0.0, high=1.0, high_open=True)
         integer("coupled.products", self.products, low=1)

@@ -6,33 +6,42 @@ import pytest
 import torch
 
 from ocngame.agents import evaluate
-from ocngame.agents.benchmark import CoupledJob, CoupledRun, as_decider, entrant_of
-from ocngame.agents.training import read_marl_rows
+from ocngame.agents.benchmark import as_decider, entrant_of
+from ocngame.agents.training import MarlJob, read_marl_rows
 from ocngame.agents.training.worlds import make_world
 from ocngame.errors import InvalidInputError
+from ocngame.training.marl_config import (
+    CoupledSettings,
+    MarlConfig,
+    NetworkSettings,
+    SurrogateSettings,
+)
 
-TINY = CoupledRun(
+TINY = MarlConfig(
     world="matching_pennies",
+    optimizer="coupled",
     frames=32,
     copies=8,
-    width=8,
-    depth=1,
-    points=4,
+    steps=1,
+    network=NetworkSettings(width=8, depth=1),
+    surrogate=SurrogateSettings(discount=1.0),
+    coupled=CoupledSettings(curvature="full"),
+    schedule="constant",
+    evaluate_every=1,
     episodes=8,
     evaluation_copies=8,
     checkpoint_every=1,
-    discount=1.0,
 )
 
 
 def test_a_resumed_run_is_bitwise_the_same(tmp_path):
-    whole = CoupledJob.start(TINY, tmp_path / "whole")
+    whole = MarlJob.start(TINY, tmp_path / "whole")
     list(whole.run())
     assert whole.frames == 32
-    part = CoupledJob.start(TINY, tmp_path / "part")
+    part = MarlJob.start(TINY, tmp_path / "part")
     for _ in zip(range(2), part.run(), strict=False):
         pass
-    resumed = CoupledJob.resume(tmp_path / "part")
+    resumed = MarlJob.resume(tmp_path / "part")
     assert 0 < resumed.step < resumed.total_steps
     list(resumed.run())
     for name, policy in whole.policies.items():
@@ -46,7 +55,7 @@ def test_a_resumed_run_is_bitwise_the_same(tmp_path):
 
 
 def test_a_run_is_read_back_as_players(tmp_path):
-    job = CoupledJob.start(TINY, tmp_path / "run")
+    job = MarlJob.start(TINY, tmp_path / "run")
     list(job.run())
     world = make_world("matching_pennies", 64, "cpu")
     entrant = entrant_of(str(tmp_path / "run"))
@@ -56,7 +65,7 @@ def test_a_run_is_read_back_as_players(tmp_path):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(InvalidInputError, match=r"coupled\.copies"):
-        CoupledRun(copies=1)
+    with pytest.raises(InvalidInputError, match="single copy"):
+        replace(TINY, copies=1)
     with pytest.raises(InvalidInputError, match="discrete actions"):
-        CoupledJob(replace(TINY, world="pursuit_evasion"))
+        MarlJob(replace(TINY, world="pursuit_evasion"))

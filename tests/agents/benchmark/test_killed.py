@@ -23,7 +23,8 @@ draws = 100
 settings.evaluation_copies = 8
 [coupled]
 copies = 8
-width = 8
+steps = 1
+network.width = 8
 evaluation_copies = 8
 checkpoint_every = 1
 [selfplay]

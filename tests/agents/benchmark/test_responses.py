@@ -4,21 +4,35 @@ from dataclasses import replace
 
 import pytest
 
-from ocngame.agents.benchmark.coupled_job import CoupledJob, CoupledRun
 from ocngame.agents.benchmark.responses import ResponseTask
 from ocngame.agents.benchmark.store import Store
 from ocngame.agents.benchmark.tasks import Place
 from ocngame.agents.exact import exact_gains
+from ocngame.agents.training import MarlJob
 from ocngame.agents.training.worlds import make_world
-from ocngame.training.marl_config import MarlConfig, SurrogateSettings
+from ocngame.training.marl_config import (
+    CoupledSettings,
+    MarlConfig,
+    NetworkSettings,
+    SurrogateSettings,
+)
 
 
 def test_it_finds_the_gain_against_a_player_that_prefers_an_action(tmp_path):
     store = Store(tmp_path)
-    run = CoupledRun(
-        world="rock_paper_scissors", frames=8, copies=8, width=8, episodes=8, evaluation_copies=8
+    run = MarlConfig(
+        world="rock_paper_scissors",
+        optimizer="coupled",
+        frames=8,
+        copies=8,
+        steps=1,
+        network=NetworkSettings(width=8),
+        coupled=CoupledSettings(curvature="full"),
+        schedule="constant",
+        episodes=8,
+        evaluation_copies=8,
     )
-    job = CoupledJob.start(run, store.runs / "cell")
+    job = MarlJob.start(run, store.runs / "cell")
     policy = job.policies["player_0"]
     # Rock far more often than the others: the best response is paper.
     policy.body.last.bias.data[:] = policy.body.last.bias.new_tensor([3.0, 0.0, 0.0])
