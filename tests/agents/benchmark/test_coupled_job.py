@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ocngame.agents import evaluate
-from ocngame.agents.benchmark import as_decider, entrant_of
+from ocngame.agents.benchmark import Suite, as_decider, entrant_of
 from ocngame.agents.training import MarlJob, read_marl_rows
 from ocngame.agents.training.worlds import make_world
 from ocngame.errors import InvalidInputError
@@ -69,3 +69,8 @@ def test_what_does_not_fit_is_refused():
         replace(TINY, copies=1)
     with pytest.raises(InvalidInputError, match="discrete actions"):
         MarlJob(replace(TINY, world="pursuit_evasion"))
+
+
+def test_coupled_players_are_no_optimizer_of_others():
+    with pytest.raises(InvalidInputError, match="optimizers"):
+        Suite(name="x", worlds=("simple_push",), optimizers=("coupled",))
