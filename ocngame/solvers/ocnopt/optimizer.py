@@ -176,7 +176,9 @@ class OCNOpt(torch.optim.Optimizer):
         state = self._state(controls)
         if not math.isfinite(loss):
             return self._refuse(batch.signs, loss, "loss: expected a finite number")
-        usual = float(state.memory["loss"]) if "loss" in state.memory else math.inf
+        # A smaller loss is no spike whatever is usual, and what is usual is on the device.
+        known = loss > 0.5 * _SPIKE and "loss" in state.memory
+        usual = float(state.memory["loss"]) if known else math.inf
         if loss - usual > _SPIKE * max(1.0, abs(usual)):
             what = f"loss: expected at most {_SPIKE:g} times {usual:g}, the usual, got {loss:g}"
             return self._refuse(batch.signs, loss, what)

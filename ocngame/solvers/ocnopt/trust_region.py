@@ -40,7 +40,7 @@ On the first steps this binds: there the curvature of one batch has many directi
 # pyright: reportPrivateImportUsage=false
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -117,20 +117,35 @@ class TrustRegionStep(StepRule):
         lengths = cooperative_lengths(model, natural, self.ridge)
         weights = lengths * scale / max(highest, TINY)
         lengths = shares * lengths
-        cap = self._cap(limit, memory, natural @ lengths, lengths @ model @ lengths)
-        cuts = cap * self._cuts(limit, cap * highest * shares * weights, directions)
-        lengths = cuts * lengths
-        promise, used = natural @ lengths, lengths @ model @ lengths
-        # The model that lets a step be longer than its own minimum has less curvature.
-        used = torch.where(cap > 1, torch.minimum(used, promise), used)
-        memory["promised"] = promise
-        multiples = cuts * weights
-        *factors, cap, promise, used, slope = torch.stack(
-            [*multiples, cap, promise, used, slopes.sum()]
-        ).tolist()
+        count, sigma = len(directions), memory.get("sigma", torch.zeros_like(natural[0]))
+        scalars = [
+            natural @ lengths,
+            lengths @ model @ lengths,
+            memory["loss"],
+            memory["radius"],
+            sigma,
+            slopes.sum(),
+        ]
+        changes = self._changes(limit, highest * shares * weights, directions)
+        numbers = torch.cat([weights, changes, torch.stack(scalars)]).tolist()
+        multiples, relative = numbers[:count], numbers[count : 2 * count]
+        promise, used, loss, radius, left, slope = numbers[2 * count :]
+        cap = self._cap(limit, min(loss, limit.loss), promise, used, radius, left)
+        most = self.stretch ** (1 / count) - 1
+        cuts = [cap * min(1.0, most / max(cap * change, TINY)) for change in relative]
+        if min(cuts) < cap:
+            lengths = natural.new_tensor(cuts) * lengths
+            promise, used = torch.stack([natural @ lengths, lengths @ model @ lengths]).tolist()
+        else:
+            promise, used = cap * promise, cap**2 * used
+        if cap > 1:
+            # The model that lets a step be longer than its own minimum has less curvature.
+            used = min(used, promise)
+        memory["promised"] = natural.new_tensor(promise)
+        factors = [cut * multiple for cut, multiple in zip(cuts, multiples, strict=True)]
         return Proposal(
             moves=[factor * d for factor, d in zip(factors, directions, strict=True)],
-            length=highest * sum(factors) / len(factors),
+            length=highest * sum(factors) / count,
             predicted=-promise + 0.5 * used,
             cap=cap,
             finite=all(math.isfinite(number) for number in (used, promise, slope)),
@@ -156,28 +171,29 @@ class TrustRegionStep(StepRule):
         return memory | averaged_model(situation, scale, memory, self.memory)
 
     def _cap(
-        self, limit: StepLimit, memory: Mapping[str, Tensor], promise: Tensor, used: Tensor
-    ) -> Tensor:
+        self,
+        limit: StepLimit,
+        loss: float,
+        promise: float,
+        used: float,
+        radius: float,
+        left: float,
+    ) -> float:
         """Give the multiple of the move that the loss has room for."""
-        if limit.bound is None:
-            most = math.inf if limit.most_promise is None else limit.most_promise
-            room = 0.5 * promise.clamp_max(most)
-        else:
-            room = (memory["loss"].clamp_max(limit.loss) - limit.bound).clamp_min(0.0)
-        room = min(1.0, max(limit.rates)) * room
-        longest = torch.ones_like(promise)
-        if "sigma" in memory:
-            longest = 1 / (1 - memory["sigma"].clamp(0.0, 1 - 1 / self.longest))
-        by_use = (2 * self.fraction * memory["radius"] * room / used).sqrt()
-        by_promise = self.promise * memory["radius"].sqrt() * room / promise
-        cap = torch.minimum(longest, torch.minimum(by_use, by_promise))
-        return torch.where((used > 0) & (promise > 0), cap, 1.0)
+        if not (used > 0 and promise > 0):
+            return 1.0
+        most = math.inf if limit.most_promise is None else limit.most_promise
+        room = 0.5 * min(promise, most) if limit.bound is None else max(loss - limit.bound, 0.0)
+        room *= min(1.0, max(limit.rates))
+        return min(
+            1 / (1 - min(max(left, 0.0), 1 - 1 / self.longest)),
+            math.sqrt(2 * self.fraction * radius * room / used),
+            self.promise * math.sqrt(radius) * room / promise,
+        )
 
-    def _cuts(self, limit: StepLimit, multiples: Tensor, directions: Sequence[Tensor]) -> Tensor:
-        """Give the parts of the stages' moves that their sizes allow."""
+    def _changes(self, limit: StepLimit, multiples: Tensor, directions: Sequence[Tensor]) -> Tensor:
+        """Give the stages' moves over their sizes."""
         if limit.sizes is None or math.isinf(self.stretch):
-            return torch.ones_like(multiples)
+            return torch.zeros_like(multiples)
         norms = torch.stack(torch._foreach_norm(list(directions))).to(multiples)
-        change = multiples.abs() * norms / limit.sizes
-        most = self.stretch ** (1 / len(directions)) - 1
-        return (most / change.clamp_min(TINY)).clamp_max(1.0)
+        return multiples.abs() * norms / limit.sizes
