@@ -87,8 +87,7 @@ def _grow(
     after = board[:, None].repeat(1, world.fields, 1, 1)
     fields = torch.arange(world.fields)
     after[:, fields, mover, fields] = 1
-    lines = world.lines.cpu()
-    won = (after[:, :, mover] @ lines.T == lines.sum(1)).any(-1)
+    won = world.complete(after[:, :, mover])
     going = free & ~won & (stones + 1 < world.fields)
     payoff = torch.where(won, 1.0 if mover == 0 else -1.0, 0.0).double()
     child = torch.full((count, world.fields), -1)
