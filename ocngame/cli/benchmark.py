@@ -10,7 +10,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from ocngame.agents.benchmark import load_suite, run_benchmark
-from ocngame.agents.benchmark.tensorboard import require_tensorboard
 from ocngame.cli.interrupt import between_steps
 from ocngame.errors import OcnGameError
 
@@ -31,8 +30,6 @@ def benchmark(name: str, out: Path | None, jobs: int = 1, tensorboard: bool = Fa
         KeyboardInterrupt: if Ctrl-C was pressed.
     """
     suite = load_suite(name)
-    if tensorboard:
-        require_tensorboard()
     path = out if out is not None else Path("runs") / f"benchmark-{suite.name}"
     console = Console()
     progress = Progress(
