@@ -15,7 +15,7 @@ from torch import Tensor
 from ocngame.envs import Moment, World
 from ocngame.errors import InvalidInputError
 
-__all__ = ["Decider", "Mixed", "by_group"]
+__all__ = ["Decider", "Mixed", "act_all", "by_group", "forget_all", "who_plays"]
 
 
 class Decider(ABC):
@@ -92,8 +92,32 @@ class Mixed(Protocol):
         ...
 
 
+def who_plays(deciders: Sequence[Decider]) -> dict[str, Decider]:
+    """Say who plays which group.
+
+    Args:
+        deciders: Who plays.
+
+    Returns:
+        A decider per group that has one.
+
+    Raises:
+        InvalidInputError: if a group has two.
+    """
+    found: dict[str, Decider] = {}
+    for decider in deciders:
+        for name in decider.groups:
+            if name in found:
+                raise InvalidInputError(
+                    f"deciders: expected one for group {name!r}, "
+                    f"got {found[name].name!r} and {decider.name!r}"
+                )
+            found[name] = decider
+    return found
+
+
 def by_group(world: World, deciders: Sequence[Decider]) -> Mapping[str, Decider]:
-    """Say who plays each group.
+    """Say who plays each group of a world.
 
     Args:
         world: The world.
@@ -105,16 +129,49 @@ def by_group(world: World, deciders: Sequence[Decider]) -> Mapping[str, Decider]
     Raises:
         InvalidInputError: if a group has no decider or two.
     """
-    found: dict[str, Decider] = {}
-    for decider in deciders:
-        for name in decider.groups:
-            if name in found:
-                raise InvalidInputError(
-                    f"deciders: expected one for group {name!r}, "
-                    f"got {found[name].name!r} and {decider.name!r}"
-                )
-            found[name] = decider
+    found = who_plays(deciders)
     missing = [group.name for group in world.groups if group.name not in found]
     if missing:
         raise InvalidInputError(f"deciders: expected one for every group, none plays {missing}")
     return found
+
+
+def act_all(
+    deciders: Sequence[Decider],
+    moment: Moment,
+    memories: list[object],
+    generator: torch.Generator,
+    *,
+    deterministic: bool = False,
+) -> dict[str, Tensor]:
+    """Let deciders choose one after the other.
+
+    Args:
+        deciders: Who plays, each once.
+        moment: What is known.
+        memories: Theirs; replaced in place by those for the next call.
+        generator: For actions drawn at random.
+        deterministic: The most probable actions instead of drawn ones.
+
+    Returns:
+        Actions per group.
+    """
+    actions: dict[str, Tensor] = {}
+    for i, decider in enumerate(deciders):
+        chosen, memories[i] = decider.act(
+            moment, memories[i], generator, deterministic=deterministic
+        )
+        actions.update(chosen)
+    return actions
+
+
+def forget_all(deciders: Sequence[Decider], memories: list[object], over: Tensor) -> None:
+    """Begin anew in the copies whose episode is over.
+
+    Args:
+        deciders: Who plays, each once.
+        memories: Theirs; replaced in place by those for the next call.
+        over: [B], bool.
+    """
+    for i, decider in enumerate(deciders):
+        memories[i] = decider.forget(memories[i], over)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ocngame._checks import integer
-from ocngame.agents.decider import Decider, by_group
+from ocngame.agents.decider import Decider, act_all, by_group, forget_all
 from ocngame.envs import World
 
 __all__ = ["EpisodeReturns", "evaluate"]
@@ -74,12 +74,7 @@ def evaluate(
     lengths: list[list[int]] = [[] for _ in copies]
     with torch.no_grad():
         while bool((count < each).any()):
-            actions: dict[str, Tensor] = {}
-            for i, decider in enumerate(unique):
-                chosen, memories[i] = decider.act(
-                    moment, memories[i], generator, deterministic=deterministic
-                )
-                actions.update(chosen)
+            actions = act_all(unique, moment, memories, generator, deterministic=deterministic)
             transition = world.step(actions)
             steps += 1
             for name, total in running.items():
@@ -93,8 +88,7 @@ def evaluate(
                     total[b] = 0
                 steps[b] = 0
                 count[b] += 1
-            for i, decider in enumerate(unique):
-                memories[i] = decider.forget(memories[i], transition.over)
+            forget_all(unique, memories, transition.over)
             moment = transition.next
     by_name = {
         name: torch.stack([rows[b][e] for e in range(each) for b in copies])

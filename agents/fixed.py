@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ocngame.agents.decider import Decider, by_group
+from ocngame.agents.decider import Decider, act_all, forget_all, who_plays
 from ocngame.envs import Moment, Transition, World
 from ocngame.errors import InvalidInputError
 
@@ -31,16 +31,14 @@ class AgainstFixed(World):
         Raises:
             InvalidInputError: if they leave no group, or play one that the world does not have.
         """
-        taken = {name for decider in others for name in decider.groups}
+        taken = who_plays(others)
         self.groups = tuple(group for group in world.groups if group.name not in taken)
         names = [group.name for group in world.groups]
-        if not self.groups or not taken or not taken <= set(names):
+        if not self.groups or not taken or not set(taken) <= set(names):
             raise InvalidInputError(
                 f"others: expected to play some of the groups {names} of {world.name!r} and leave "
                 f"at least one, got {sorted(taken)}"
             )
-        rest = _Empty(tuple(group.name for group in self.groups))
-        by_group(world, [*others, rest])
         self._inner, self._others = world, list(others)
         self.name, self.batch_size, self.horizon = world.name, world.batch_size, world.horizon
         self.state_size, self.device, self.dtype = world.state_size, world.device, world.dtype
@@ -79,16 +77,9 @@ class AgainstFixed(World):
             raise InvalidInputError(f"{self.name}: expected reset before the first step")
         joint = {group.name: actions[group.name] for group in self.groups}
         with torch.no_grad():
-            for i, decider in enumerate(self._others):
-                chosen, self._memories[i] = decider.act(
-                    self._moment, self._memories[i], self._generator
-                )
-                joint.update(chosen)
+            joint |= act_all(self._others, self._moment, self._memories, self._generator)
         found = self._inner.step(joint)
-        self._memories = [
-            decider.forget(memory, found.over)
-            for decider, memory in zip(self._others, self._memories, strict=True)
-        ]
+        forget_all(self._others, self._memories, found.over)
         self._moment = found.next
         return Transition(
             rewards=self._left(found.rewards),
@@ -140,21 +131,3 @@ class AgainstFixed(World):
             masks=masks,
             state=moment.state,
         )
-
-
-class _Empty(Decider):
-    """Stands for the groups that are left."""
-
-    def __init__(self, groups: tuple[str, ...]):
-        self.name, self.groups = "empty", groups
-
-    def act(
-        self,
-        moment: Moment,
-        memory: object,
-        generator: torch.Generator,
-        *,
-        deterministic: bool = False,
-    ) -> tuple[dict[str, Tensor], object]:
-        """Choose nothing; see `Decider.act`."""
-        return {}, memory

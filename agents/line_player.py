@@ -40,9 +40,7 @@ class LinePlayer(Decider):
             raise InvalidInputError(f"moves: expected 1 or 2, got {moves!r}")
         self.name = f"{moves}-ply"
         self.groups = tuple(g.name for g in world.groups) if groups is None else tuple(groups)
-        self._lines, self._length = world.lines, int(world.lines[0].sum())
-        self._height, self._width, self._gravity = world.height, world.width, world.gravity
-        self._moves = moves
+        self._world, self._moves = world, moves
 
     def act(
         self,
@@ -87,32 +85,29 @@ class LinePlayer(Decider):
             [B, actions], bool; on a full board all are.
         """
         allowed, after = self._after(own, other)
-        wins = allowed & self._complete(after)
+        wins = allowed & self._world.complete(after)
         best = torch.where(wins.any(-1, keepdim=True), wins, allowed)
         if self._moves == 2:
             replies, answered = self._after(other[:, None].expand_as(after), after)
-            loses = (replies & self._complete(answered)).any(-1) & ~wins
+            loses = (replies & self._world.complete(answered)).any(-1) & ~wins
             safe = best & ~loses
             best = torch.where(safe.any(-1, keepdim=True), safe, best)
         return torch.where(best.any(-1, keepdim=True), best, True)
 
     def _after(self, own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """Say which moves there are [..., actions], and the stones after them."""
-        free = own + other == 0
-        if self._gravity:
-            rows = free.unflatten(-1, (self._height, self._width))
+        world, free = self._world, own + other == 0
+        if world.gravity:
+            rows = free.unflatten(-1, (world.height, world.width))
             lowest = rows.sum(-2).long() - 1
-            depth = torch.arange(self._height, device=own.device)[:, None]
+            depth = torch.arange(world.height, device=own.device)[:, None]
             # Field (row, column) is set by a move in its column if the row is the lowest free one.
             hits = (depth == lowest.unsqueeze(-2)).flatten(-2)
-            columns = torch.arange(own.shape[-1], device=own.device) % self._width
-            moves = columns == torch.arange(self._width, device=own.device)[:, None]
+            columns = torch.arange(own.shape[-1], device=own.device) % world.width
+            moves = columns == torch.arange(world.width, device=own.device)[:, None]
             placed = hits.unsqueeze(-2) & moves
             allowed = lowest >= 0
         else:
             placed = torch.eye(own.shape[-1], dtype=torch.bool, device=own.device)
             allowed = free
         return allowed, torch.maximum(own.unsqueeze(-2), placed.to(own))
-
-    def _complete(self, stones: Tensor) -> Tensor:
-        return (stones @ self._lines.T == self._length).any(-1)

@@ -26,6 +26,7 @@ from ocngame.agents.opponents import (
     planned_forces,
     steady_forces,
     to_nearest,
+    velocities_of,
 )
 from ocngame.agents.particle_game import PlannerOptions
 from ocngame.envs.batched import Scenario, Smooth, physics_of
@@ -122,14 +123,12 @@ class Lookahead:
         Returns:
             Velocities of the others after the step, shape (M, B, k, 2).
         """
-        at = self._scenario.layout
         found = []
         for k in range(len(MODELS)):
             expected = self._others(k, x.unsqueeze(0), plan, 0)[0]
             expected[:, list(self.members)] = forces[:, list(self.members)]
             y = self._scenario.advance(self._motion, x.T, expected.mT.flatten(1).T)
-            v = torch.stack([y[at.vx].T, y[at.vy].T], -1)
-            found.append(v[:, list(self.others)])
+            found.append(velocities_of(self._scenario, y.T)[:, list(self.others)])
         return torch.stack(found)
 
     def _worth(self, x: Tensor, plan: Plan, firsts: _Firsts, chances: Tensor) -> Tensor:

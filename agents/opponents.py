@@ -30,6 +30,7 @@ __all__ = [
     "planned_forces",
     "steady_forces",
     "to_nearest",
+    "velocities_of",
 ]
 
 MODELS = ("equilibrium", "steady")
@@ -123,9 +124,22 @@ def steady_forces(scenario: Scenario, x: Tensor) -> Tensor:
     Returns:
         Shape (..., A, 2).
     """
-    at = scenario.layout
     scale = x.new_tensor([PUSH * a.mass / a.acceleration for a in scenario.agents])
-    return to_nearest(scale[:, None] * torch.stack([x[..., at.vx], x[..., at.vy]], -1))
+    return to_nearest(scale[:, None] * velocities_of(scenario, x))
+
+
+def velocities_of(scenario: Scenario, x: Tensor) -> Tensor:
+    """Give the velocities of all agents.
+
+    Args:
+        scenario: The rules of the world.
+        x: States, shape (..., F).
+
+    Returns:
+        Shape (..., A, 2).
+    """
+    at = scenario.layout
+    return torch.stack([x[..., at.vx], x[..., at.vy]], -1)
 
 
 def to_nearest(forces: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from torch import Tensor
 from ocngame.agents.decider import Decider
 from ocngame.agents.lookahead import Lookahead
 from ocngame.agents.observer import Observer, Seen
-from ocngame.agents.opponents import MODELS, Evidence, Plan, nearest_action
+from ocngame.agents.opponents import MODELS, Evidence, Plan, nearest_action, velocities_of
 from ocngame.agents.particle_game import PlannerOptions, particle_game
 from ocngame.envs import Moment, World
 from ocngame.envs.batched import SCENARIOS, ParticleWorld, Scenario
@@ -148,8 +148,8 @@ class NashPlanner(Decider):
         begun = memory.seen.begun
         seen = self._observer.read(moment, memory.seen)
         plan = self._planned(seen.x, memory.controls)
-        x, at = seen.x.float(), self._scenario.layout
-        velocities = torch.stack([x[:, at.vx], x[:, at.vy]], -1)
+        x = seen.x.float()
+        velocities = velocities_of(self._scenario, x)
         # Looking ahead is in the world's own precision.
         rough = Plan(
             plan.states.float(), plan.controls.float(), plan.feedback.float(), self._model.order

@@ -60,8 +60,12 @@ def make(
         ['adversary', 'agent']
     """
     if isinstance(name, str) and name.startswith(_BATCHED):
-        given = {"workers": workers or None, "teams": teams, "horizon": horizon}
-        given["image_side"] = image_side
+        given = {
+            "workers": workers or None,
+            "teams": teams,
+            "horizon": horizon,
+            "image_side": image_side,
+        }
         for argument, value in given.items():
             if value is not None:
                 raise InvalidInputError(

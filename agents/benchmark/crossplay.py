@@ -25,25 +25,12 @@ from ocngame.agents.benchmark.statistics import Interval, interval_of_draws
 from ocngame.agents.evaluation import evaluate
 from ocngame.envs import World
 
-__all__ = ["CrossPlay", "play_pair", "two_teams"]
+__all__ = ["CrossPlay", "play_pair"]
 
 Array = NDArray[np.float64]
 
 _PRIOR = 0.5
 """Wins added each way between two contenders, so that a contender who always wins has a rating."""
-
-
-def two_teams(world: World) -> tuple[str, str] | None:
-    """Give the teams of a world that has two.
-
-    Args:
-        world: The world.
-
-    Returns:
-        Their names, None if there are fewer or more.
-    """
-    teams = list(dict.fromkeys(group.team for group in world.groups))
-    return (teams[0], teams[1]) if len(teams) == 2 else None
 
 
 def play_pair(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -26,15 +27,9 @@ def draw_curves(results: Sequence[Mapping[str, Any]], path: Path, *, against: st
     """
     trained = [r for r in results if r["kind"] == "training"]
     panels = list(dict.fromkeys((r["world"], team) for r in trained for team in r["teams"]))
-    columns = min(3, max(1, len(panels)))
-    lines = max(1, -(-len(panels) // columns))
-    figure = Figure(figsize=(4.2 * columns, 3.2 * lines), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    figure, grid = _panels(len(panels))
     labels = list(dict.fromkeys(r["label"] for r in trained))
-    for axis in grid[len(panels) :]:
-        axis.set_visible(False)
-    for axis, (world, team) in zip(grid, panels, strict=False):
+    for axis, (world, team) in zip(grid, panels, strict=True):
         for i, label in enumerate(labels):
             curves = [
                 r["teams"][team]["curve"]
@@ -60,8 +55,6 @@ def draw_curves(results: Sequence[Mapping[str, Any]], path: Path, *, against: st
                     label="random",
                 )
         axis.set(title=f"{world}: {team}", xlabel=_LABELS[against], ylabel="return per agent")
-        axis.grid(color="#dddddd", linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
     if panels:
         grid[0].legend(frameon=False, fontsize=8)
     figure.savefig(path)
@@ -107,16 +100,10 @@ def draw_profiles(panels: Sequence[Mapping[str, Any]], path: Path) -> None:
         panels: What `profile_panels` gave; at least one.
         path: File to write.
     """
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.2 * columns, 3.2 * lines), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    figure, grid = _panels(len(panels))
     labels = list(dict.fromkeys(label for panel in panels for label in panel["profiles"]))
     colours = {label: _COLOURS[i % len(_COLOURS)] for i, label in enumerate(labels)}
-    for axis in grid[len(panels) :]:
-        axis.set_visible(False)
-    for axis, panel in zip(grid, panels, strict=False):
+    for axis, panel in zip(grid, panels, strict=True):
         for label, own in panel["profiles"].items():
             axis.plot(panel["taus"], own["value"], color=colours[label], linewidth=1.4, label=label)
             axis.fill_between(
@@ -136,6 +123,19 @@ def draw_profiles(panels: Sequence[Mapping[str, Any]], path: Path) -> None:
         )
         axis.title.set_fontsize(9)
         axis.legend(frameon=False, fontsize=8)
+    figure.savefig(path)
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """Make a figure of so many panels, three to a row."""
+    columns = min(3, max(1, count))
+    lines = max(1, -(-count // columns))
+    figure = Figure(figsize=(4.2 * columns, 3.2 * lines), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = list(figure.subplots(lines, columns, squeeze=False).ravel())
+    for axis in grid[count:]:
+        axis.set_visible(False)
+    for axis in grid[:count]:
         axis.grid(color="#dddddd", linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path)
+    return figure, grid[:count]

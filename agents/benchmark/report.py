@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["report_text"]
+__all__ = ["interval_text", "report_text"]
 
 
 def report_text(content: Mapping[str, Any]) -> str:
@@ -31,12 +31,12 @@ def report_text(content: Mapping[str, Any]) -> str:
     ]
     for row in content["rows"]:
         drawn, most = (row.get(f"{m}_at_budget") for m in ("drawn", "deterministic"))
-        at = f"{_text(drawn)} at {row['budget']:.1f}" if drawn else "-"
-        at += f" | {_text(most) if most else '-'}"
+        at = f"{interval_text(drawn)} at {row['budget']:.1f}" if drawn else "-"
+        at += f" | {interval_text(most) if most else '-'}"
         lines.append(
             f"| {row['world']} | {row['team']} | {row['label']} | {row['runs']} | {row['frames']} "
-            f"| {row['cpu_seconds']:.1f} | {_text(row['drawn'])} | {_text(row['deterministic'])} "
-            f"| {at} |"
+            f"| {row['cpu_seconds']:.1f} | {interval_text(row['drawn'])} "
+            f"| {interval_text(row['deterministic'])} | {at} |"
         )
     if content["exploitability"]:
         lines += _exploit_lines(content["exploitability"])
@@ -44,7 +44,7 @@ def report_text(content: Mapping[str, Any]) -> str:
         lines += ["", "## Across worlds of one team", "", "| contender | worlds | score |"]
         lines += ["|---|---|---|"]
         for label, own in content["across"].items():
-            lines.append(f"| {label} | {own['worlds']} | {_text(own)} |")
+            lines.append(f"| {label} | {own['worlds']} | {interval_text(own)} |")
     for world, cross in content["crossplay"].items():
         lines += _cross_lines(world, cross)
     videos = [r for r in content["results"] if r["kind"] == "video"]
@@ -61,6 +61,20 @@ def report_text(content: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def interval_text(interval: Mapping[str, float], digits: int = 2) -> str:
+    """Write a value with its interval.
+
+    Args:
+        interval: `value`, `low` and `high`.
+        digits: Behind the point.
+
+    Returns:
+        The text.
+    """
+    value, low, high = (f"{interval[name]:.{digits}f}" for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
 def _exploit_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
         "",
@@ -74,11 +88,11 @@ def _exploit_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     for row in rows:
         found = row.get("exploitability_at_budget")
-        at = f"{_fine(found)} at {row['budget']:.1f}" if found else "-"
+        at = f"{interval_text(found, 3)} at {row['budget']:.1f}" if found else "-"
         gains = ", ".join(f"{team} {gain:.3f}" for team, gain in row["gains"].items())
         lines.append(
             f"| {row['world']} | {row['label']} | {row['runs']} | {row['kind']} "
-            f"| {_fine(row['exploitability'])} | {at} | {gains} |"
+            f"| {interval_text(row['exploitability'], 3)} | {at} | {gains} |"
         )
     return lines
 
@@ -90,18 +104,9 @@ def _cross_lines(world: str, cross: Mapping[str, Any]) -> list[str]:
         lines += ["", f"| return of {team} | {' | '.join(cross['labels'])} |"]
         lines += ["|---" * (len(cross["labels"]) + 1) + "|"]
         for label, row in zip(cross["labels"], cells, strict=True):
-            lines.append(f"| {label} | {' | '.join(map(_text, row))} |")
+            lines.append(f"| {label} | {' | '.join(map(interval_text, row))} |")
     lines += ["", "| contender | Elo |", "|---|---|"]
     lines += [
-        f"| {label} | {r['value']:.0f} [{r['low']:.0f}, {r['high']:.0f}] |"
-        for label, r in cross["ratings"].items()
+        f"| {label} | {interval_text(rating, 0)} |" for label, rating in cross["ratings"].items()
     ]
     return lines
-
-
-def _text(interval: Mapping[str, float]) -> str:
-    return f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
-
-
-def _fine(interval: Mapping[str, float]) -> str:
-    return f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"

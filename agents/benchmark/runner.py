@@ -25,6 +25,7 @@ from ocngame.agents.benchmark.tasks import (
     player_tasks,
     training_tasks,
 )
+from ocngame.agents.benchmark.tensorboard import require_tensorboard
 from ocngame.agents.benchmark.videos import can_be_drawn
 from ocngame.agents.training.worlds import WorldMaker, make_world
 
@@ -61,6 +62,8 @@ def run_benchmark(
         What results.json holds.
     """
     integer("jobs", jobs, low=1)
+    if tensorboard:
+        require_tensorboard()
     store, failures = Store(out), []
     say = notify if notify is not None else _quiet
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ocngame.agents.decider import Decider
+from ocngame.agents.decider import Decider, act_all, forget_all
 from ocngame.envs import World, batched_names, batched_world, make
 from ocngame.envs.batched import SCENARIOS, GameWorld, ParticleWorld
 from ocngame.envs.view import WorldView
@@ -118,16 +118,9 @@ def record_episodes(
     frames, over = [np.asarray(render())], 0
     with torch.no_grad():
         while over < episodes and len(frames) < _MOST_FRAMES:
-            actions = {}
-            for i, decider in enumerate(deciders):
-                chosen, memories[i] = decider.act(moment, memories[i], generator)
-                actions.update(chosen)
-            transition = world.step(actions)
+            transition = world.step(act_all(deciders, moment, memories, generator))
             frames.append(np.asarray(render()))
-            memories = [
-                decider.forget(memory, transition.over)
-                for decider, memory in zip(deciders, memories, strict=True)
-            ]
+            forget_all(deciders, memories, transition.over)
             over += int(transition.over[0])
             moment = transition.next
     return frames

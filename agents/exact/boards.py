@@ -19,10 +19,22 @@ from torch import Tensor
 from ocngame.envs.boards import LineWorld
 from ocngame.errors import InvalidInputError
 
-__all__ = ["MOST_FIELDS", "board_gains"]
+__all__ = ["board_gains", "is_small"]
 
-MOST_FIELDS = 12
+_MOST_FIELDS = 12
 """A board of so many fields has at most 3 ** 12 positions."""
+
+
+def is_small(world: LineWorld) -> bool:
+    """Say whether all positions of a board can be listed.
+
+    Args:
+        world: The board.
+
+    Returns:
+        Whether it has few fields, and stones stay where they are set.
+    """
+    return not world.gravity and world.fields <= _MOST_FIELDS
 
 
 def board_gains(
@@ -40,9 +52,9 @@ def board_gains(
     Raises:
         InvalidInputError: if the board has too many fields, or stones fall.
     """
-    if world.gravity or world.fields > MOST_FIELDS:
+    if not is_small(world):
         raise InvalidInputError(
-            f"world: expected a board of at most {MOST_FIELDS} fields without gravity, got "
+            f"world: expected a board of at most {_MOST_FIELDS} fields without gravity, got "
             f"{world.name!r} of {world.fields}"
         )
     levels = [torch.zeros(1, 2, world.fields)]
@@ -87,8 +99,7 @@ def _grow(
     after = board[:, None].repeat(1, world.fields, 1, 1)
     fields = torch.arange(world.fields)
     after[:, fields, mover, fields] = 1
-    lines = world.lines.cpu()
-    won = (after[:, :, mover] @ lines.T == lines.sum(1)).any(-1)
+    won = world.complete(after[:, :, mover])
     going = free & ~won & (stones + 1 < world.fields)
     payoff = torch.where(won, 1.0 if mover == 0 else -1.0, 0.0).double()
     child = torch.full((count, world.fields), -1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ocngame.agents.decider import Decider, Mixed, by_group
-from ocngame.agents.exact.boards import MOST_FIELDS, board_gains
+from ocngame.agents.exact.boards import board_gains, is_small
 from ocngame.agents.exact.matrices import repeated_gains
 from ocngame.envs import World
 from ocngame.envs.boards import LineWorld
@@ -50,7 +50,7 @@ def exact_gains(world: World, deciders: Sequence[Decider]) -> dict[str, float] |
             return torch.where((tree.owner == 0)[:, None], first, second)
 
         gains = gains_of_deviation(tree, tree.policy(joint)).tolist()
-    elif isinstance(world, LineWorld) and not world.gravity and world.fields <= MOST_FIELDS:
+    elif isinstance(world, LineWorld) and is_small(world):
         gains = board_gains(world, choose)
     elif isinstance(world, RepeatedMatrixWorld):
         gains = repeated_gains(world, choose)

@@ -100,10 +100,8 @@ class SeparateEyes(nn.Module):
             generator: For the weights.
         """
         super().__init__()
-        self.members = nn.ModuleList(Eyes(inputs, look, generator) for _ in range(agents))
-        first = self.members[0]
-        assert isinstance(first, Eyes)  # noqa: S101 - made above
-        self.size = first.size
+        members = [Eyes(inputs, look, generator) for _ in range(agents)]
+        self.members, self.size = nn.ModuleList(members), members[0].size
 
     @no_type_check  # It is traced with proxies.
     def forward(self, x: Tensor) -> Tensor:

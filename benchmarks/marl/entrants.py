@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ocngame.agents import Decider, NashPlanner, RandomDecider, scenario_of
-from ocngame.agents.training import MarlJob, load_team, read_marl_rows
+from ocngame.agents import Decider, NashPlanner, scenario_of
+from ocngame.agents.benchmark import as_decider, entrant_of
+from ocngame.agents.training import MarlJob, read_marl_rows
 from ocngame.envs import World
 from ocngame.solvers.nonlinear import SingleStep
 from ocngame.training.marl_config import MarlConfig, Optimizer
@@ -48,13 +49,10 @@ class Entrant:
         Returns:
             Who plays.
         """
-        groups = [group for group in world.groups if group.team == team]
-        if self.run is not None:
-            return load_team(self.run, world, team)
-        if self.label == "random":
-            return RandomDecider(groups)
-        kind = NashPlanner if self.label == "planner" else _Unplanned
-        return kind(scenario_of(world), [group.name for group in groups])
+        if self.label == CONTROL:
+            names = [group.name for group in world.groups if group.team == team]
+            return _Unplanned(scenario_of(world), names)
+        return as_decider(entrant_of(str(self.run or self.label)), world, team)
 
 
 def entrants(

@@ -135,7 +135,8 @@ def layout_of(
     names = _names([(name, [str(a) for a in inside]) for name, _, inside in members])
     groups, masked, decoders, seats = [], [], [], {}
     for index, (name, (seen, acts, key), inside) in enumerate(members):
-        size, write = observation_writer(_without_mask(seen, key), image_side)
+        unmasked = _without_mask(seen, key)
+        size, write = observation_writer(unmasked, image_side)
         for slot, agent in enumerate(inside):
             seats[agent] = Seat(group=index, slot=slot, key=key, write=write)
         has_mask = "action_mask" in seen.spaces if isinstance(seen, spaces.Dict) else bool(in_infos)
@@ -152,7 +153,7 @@ def layout_of(
                 team=name,
                 observation_size=size,
                 action_space=canonical_action_space(str(inside[0]), acts),
-                picture=picture_of(_without_mask(seen, key), image_side),
+                picture=picture_of(unmasked, image_side),
             )
         )
     own, state_size, state_side = _state(env, title, groups, state, image_side)

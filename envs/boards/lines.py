@@ -102,7 +102,7 @@ class LineWorld(World):
         stones = stones.clone()
         stones[every, turn, field] = 1.0
         own = stones[every, turn]
-        won = (own @ self.lines.T == self._length).any(1)
+        won = self.complete(own)
         full = stones.sum((1, 2)) == self.fields
         over = won | full
         gain = torch.where(turn == 0, 1.0, -1.0) * won
@@ -141,6 +141,17 @@ class LineWorld(World):
         self._stones = torch.as_tensor(state["stones"]).to(self.device).clone()
         self._turn = torch.as_tensor(state["turn"]).to(self.device).clone()
         return self._moment(self._stones, self._turn, None)
+
+    def complete(self, stones: Tensor) -> Tensor:
+        """Say whether a line is complete.
+
+        Args:
+            stones: Of one player [..., fields], ones and zeros.
+
+        Returns:
+            [...], bool.
+        """
+        return (stones @ self.lines.to(stones).T == self._length).any(-1)
 
     def _landing(self, stones: Tensor, chosen: Tensor, turn: Tensor) -> Tensor:
         """Give the field of each action, or refuse."""

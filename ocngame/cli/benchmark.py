@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from ocngame.agents.benchmark import load_suite, run_benchmark
-from ocngame.agents.benchmark.tensorboard import require_tensorboard
+from ocngame.agents.benchmark.report import interval_text
 from ocngame.cli.interrupt import between_steps
 from ocngame.errors import OcnGameError
 
@@ -31,8 +31,6 @@ def benchmark(name: str, out: Path | None, jobs: int = 1, tensorboard: bool = Fa
         KeyboardInterrupt: if Ctrl-C was pressed.
     """
     suite = load_suite(name)
-    if tensorboard:
-        require_tensorboard()
     path = out if out is not None else Path("runs") / f"benchmark-{suite.name}"
     console = Console()
     progress = Progress(
@@ -80,10 +78,7 @@ def _show(content: Mapping[str, Any], console: Console) -> None:
     for column in ("world", "team", "contender", "drawn", "most probable", "CPU s"):
         table.add_column(column)
     for row in content["rows"]:
-        numbers = [
-            f"{row[m]['value']:.2f} [{row[m]['low']:.2f}, {row[m]['high']:.2f}]"
-            for m in ("drawn", "deterministic")
-        ]
+        numbers = [interval_text(row[m]) for m in ("drawn", "deterministic")]
         table.add_row(
             row["world"], row["team"], row["label"], *numbers, f"{row['cpu_seconds']:.1f}"
         )
@@ -93,7 +88,6 @@ def _show(content: Mapping[str, Any], console: Console) -> None:
         for column in ("world", "contender", "exploitability", "how it is known"):
             table.add_column(column)
         for row in content["exploitability"]:
-            found = row["exploitability"]
-            text = f"{found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+            text = interval_text(row["exploitability"], 3)
             table.add_row(row["world"], row["label"], text, row["kind"])
         console.print(table, markup=False)

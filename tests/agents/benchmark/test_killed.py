@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from benchmark_content import without_times
 
 SUITE = """
 worlds = ["matching_pennies", "kuhn"]
@@ -43,15 +44,6 @@ if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 """
 
-TIMES = {"cpu_seconds", "budget", "drawn_at_budget", "deterministic_at_budget"}
-TIMES |= {"exploitability_at_budget"}
-
-
-def _without_times(value):
-    if isinstance(value, dict):
-        return {k: _without_times(v) for k, v in value.items() if k not in TIMES}
-    return [_without_times(v) for v in value] if isinstance(value, list) else value
-
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
@@ -80,7 +72,7 @@ def test_a_killed_benchmark_ends_as_one_that_never_was(tmp_path):
     assert begin("cut", 2).wait() == 0
     assert all(p.stat().st_mtime_ns == at for p, at in before.items())
     contents = [
-        _without_times(json.loads((tmp_path / n / "results.json").read_text()))
+        without_times(json.loads((tmp_path / n / "results.json").read_text()))
         for n in ("whole", "cut")
     ]
     assert contents[0] == contents[1]

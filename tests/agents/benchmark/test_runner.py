@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from benchmark_content import without_times
 
 from ocngame.agents.benchmark import CrossPlay, Entrant, Suite, load_suite, run_benchmark
 from ocngame.agents.benchmark.contenders import Contender
@@ -32,15 +33,8 @@ def _suite(**changes):
     return Suite(**(values | changes))
 
 
-def _without_times(value):
-    if isinstance(value, dict):
-        times = ("cpu_seconds", "budget", "drawn_at_budget", "deterministic_at_budget")
-        return {k: _without_times(v) for k, v in value.items() if k not in times}
-    return [_without_times(v) for v in value] if isinstance(value, list) else value
-
-
 def _content(path):
-    return _without_times(json.loads((path / "results.json").read_text()))
+    return without_times(json.loads((path / "results.json").read_text()))
 
 
 def test_a_stopped_benchmark_goes_on_and_ends_alike(tmp_path):
