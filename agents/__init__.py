@@ -1,7 +1,7 @@
 """Deciders: what acts in an environment."""
 
 from ocngame.agents.decider import Decider, Mixed, by_group
-from ocngame.agents.evaluation import EpisodeReturns, evaluate
+from ocngame.agents.evaluation import EpisodeReturns, evaluate, evaluate_both
 from ocngame.agents.greedy import GreedyDecider
 from ocngame.agents.line_player import LinePlayer
 from ocngame.agents.particle_game import PlannerOptions
@@ -19,5 +19,6 @@ __all__ = [
     "RandomDecider",
     "by_group",
     "evaluate",
+    "evaluate_both",
     "scenario_of",
 ]

@@ -14,7 +14,10 @@ from ocngame._checks import integer
 from ocngame.agents.decider import Decider, act_all, by_group, forget_all
 from ocngame.envs import World
 
-__all__ = ["EpisodeReturns", "evaluate"]
+__all__ = ["EVALUATION_SEED", "EpisodeReturns", "evaluate", "evaluate_both"]
+
+EVALUATION_SEED = 1_000_003
+"""Episodes measured along a run start alike in every run, unlike those of the training."""
 
 
 @dataclass(frozen=True)
@@ -101,3 +104,24 @@ def evaluate(
     }
     order = torch.tensor([lengths[b][e] for e in range(each) for b in copies])
     return EpisodeReturns(by_name, by_team, order)
+
+
+def evaluate_both(
+    world: World, deciders: Sequence[Decider], *, episodes: int, seed: int
+) -> tuple[EpisodeReturns, EpisodeReturns]:
+    """Play twice from the same starts and add up.
+
+    Args:
+        world: Its copies play at once.
+        deciders: One for every group.
+        episodes: At least so many each time.
+        seed: Of the starts and of the draws.
+
+    Returns:
+        The returns of drawn actions and of the most probable ones.
+    """
+    drawn, most = (
+        evaluate(world, deciders, episodes=episodes, seed=seed, deterministic=deterministic)
+        for deterministic in (False, True)
+    )
+    return drawn, most

@@ -177,8 +177,6 @@ class Suite:
         if contender.algorithm == "selfplay":
             plain = self._merged("selfplay", SelfPlayConfig().as_dict(), world)
             own = {"world": world, "steps": frames, "seed": seed, "episodes": self.point_episodes}
-            if contender.optimizer == "ocnopt" and not self._given("selfplay", world, "policy_lr"):
-                plain["learner"] = plain["learner"] | {"policy_lr": 1.0}
             plain["learner"] = plain["learner"] | {"optimizer": contender.optimizer}
             updates = selfplay_config_from_dict(plain | own).iterations
             every = max(1, updates // self.points)
@@ -244,10 +242,6 @@ class Suite:
         plain = self._merged(table, _USUAL[table].as_dict(), world) | own
         updates = marl_config_from_dict(plain).updates
         return marl_config_from_dict(plain | {"evaluate_every": max(1, updates // self.points)})
-
-    def _given(self, name: str, world: str, key: str) -> bool:
-        tables = (getattr(self, name), self.per_world.get(world, {}).get(name, {}))
-        return any(key in table.get("learner", {}) for table in tables)
 
     def _merged(self, name: str, plain: dict[str, Any], world: str) -> dict[str, Any]:
         """Put the suite's settings, and those of the world, over the defaults."""

@@ -19,7 +19,7 @@ from ocngame.agents.benchmark.suite import RunConfig, Suite
 from ocngame.agents.benchmark.trainings import Training, curves_of, read_points
 from ocngame.agents.benchmark.videos import draw_video
 from ocngame.agents.decider import Decider
-from ocngame.agents.evaluation import evaluate
+from ocngame.agents.evaluation import evaluate_both
 from ocngame.agents.exact import exact_gains
 from ocngame.agents.training.worlds import WorldMaker
 from ocngame.envs import World
@@ -388,10 +388,7 @@ def player_tasks(suite: Suite) -> list[PlayerTask]:
 def _measure(
     world: World, deciders: Sequence[Decider], episodes: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    drawn, most = (
-        evaluate(world, deciders, episodes=episodes, seed=seed, deterministic=d)
-        for d in (False, True)
-    )
+    drawn, most = evaluate_both(world, deciders, episodes=episodes, seed=seed)
     return {
         team: {
             "drawn": float(drawn.by_team[team].mean()),

@@ -12,7 +12,7 @@ from typing import Any
 
 from ocngame.agents.benchmark.suite import RunConfig
 from ocngame.agents.decider import Decider
-from ocngame.agents.evaluation import evaluate
+from ocngame.agents.evaluation import EVALUATION_SEED, evaluate_both
 from ocngame.agents.exact import exact_gains
 from ocngame.agents.selfplay import SelfPlayJob, read_selfplay_rows
 from ocngame.agents.training import MarlJob, MarlRow, read_marl_rows
@@ -21,8 +21,6 @@ from ocngame.envs import World
 from ocngame.training.selfplay_config import SelfPlayConfig
 
 __all__ = ["Training", "curves_of", "read_points"]
-
-_EVALUATION_SEED = 1_000_003
 
 
 class Training:
@@ -122,16 +120,10 @@ class Training:
         if isinstance(rows[0], MarlRow):
             teams = {r.team: {"drawn": r.drawn, "deterministic": r.deterministic} for r in rows}
         else:
-            drawn, most = (
-                evaluate(
-                    place,
-                    self.deciders(),
-                    episodes=self._config.episodes,
-                    seed=_EVALUATION_SEED,
-                    deterministic=d,
-                ).means
-                for d in (False, True)
+            both = evaluate_both(
+                place, self.deciders(), episodes=self._config.episodes, seed=EVALUATION_SEED
             )
+            drawn, most = (returns.means for returns in both)
             teams = {t: {"drawn": drawn[t], "deterministic": most[t]} for t in drawn}
         gains = exact_gains(place, self.deciders())
         point = {

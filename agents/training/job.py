@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ocngame.agents.decider import Decider
-from ocngame.agents.evaluation import EpisodeReturns, evaluate
+from ocngame.agents.evaluation import EVALUATION_SEED, EpisodeReturns, evaluate
 from ocngame.agents.policy_gradient.collector import Collector, EpisodeSums
 from ocngame.agents.policy_gradient.decider import PolicyDecider
 from ocngame.agents.policy_gradient.learner import UpdateReport
@@ -32,8 +32,6 @@ from ocngame.training.run_folder import RunFolder
 __all__ = ["MarlJob"]
 
 _FORMAT = 1
-_EVALUATION_SEED = 1_000_003
-"""Measured episodes start alike in every run, unlike those of the training."""
 
 
 class MarlJob(Job[MarlRow]):
@@ -176,7 +174,7 @@ class MarlJob(Job[MarlRow]):
             self.measured_world() if world is None else world,
             self.deciders(),
             episodes=self.config.episodes if episodes is None else episodes,
-            seed=_EVALUATION_SEED,
+            seed=EVALUATION_SEED,
             deterministic=deterministic,
         )
 

@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ocngame.agents import evaluate
+from ocngame.agents import evaluate_both
 from ocngame.agents.benchmark import as_decider, entrant_of
 from ocngame.agents.benchmark.videos import can_be_drawn, draw_video
 from ocngame.agents.training.worlds import make_world
@@ -53,10 +53,7 @@ def play(
                 f"got {len(players)}"
             )
         deciders = [as_decider(e, place, t) for e, t in zip(entrants, teams, strict=True)]
-        played = [
-            evaluate(place, deciders, episodes=episodes, seed=seed, deterministic=d)
-            for d in (False, True)
-        ]
+        played = evaluate_both(place, deciders, episodes=episodes, seed=seed)
     finally:
         place.close()
     table = Table(
