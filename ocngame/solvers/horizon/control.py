@@ -14,11 +14,11 @@ from ocngame.solvers.horizon.averages import Averages
 from ocngame.solvers.horizon.policy import TimePolicy, positive_part
 from ocngame.solvers.horizon.polytope import nearest_in_polytope
 from ocngame.solvers.horizon.rules import FirstOrderTimes, SecondOrderTimes
+from ocngame.solvers.ocnopt import FallbackRule
 
 __all__ = ["TimeControl", "TimeMove"]
 
 _log = logging.getLogger(__name__)
-_EPS = 1e-8
 
 Result = TypeVar("Result")
 
@@ -97,7 +97,6 @@ class TimeControl:
         self.refused = 0
         self._gradient = torch.zeros_like(self.times.read())
         self._adam = {name: torch.zeros_like(self._gradient) for name in ("mean", "square")}
-        self._adam["count"] = torch.zeros((), dtype=torch.float64)
         self._average = Averages.zero(len(self._gradient))
         first = 0
         self._handles = []
@@ -219,12 +218,9 @@ class TimeControl:
         if not bool(torch.isfinite(gradient).all()):
             _log.warning("times stay (their gradient is not finite)")
             return self._still()
-        adam = self._adam
-        adam["count"] = adam["count"] + 1
-        adam["mean"] = adam["mean"].lerp(gradient, 1 - rule.beta_1)
-        adam["square"] = adam["square"].lerp(gradient.square(), 1 - rule.beta_2)
-        root = (adam["square"] / (1 - rule.beta_2 ** adam["count"])).sqrt() + _EPS
-        wished = -rule.lr * adam["mean"] / (1 - rule.beta_1 ** adam["count"]) / root
+        adam = FallbackRule(rate=rule.lr, beta_1=rule.beta_1, beta_2=rule.beta_2)
+        self._adam = adam.advance(self._adam, gradient)
+        wished = self._adam["last"]
         move, active = self._within(wished, torch.eye(len(wished), dtype=torch.float64), None)
         return self._moved(
             move,
