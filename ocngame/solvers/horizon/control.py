@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ocngame.errors import InvalidInputError, NonFiniteError
 from ocngame.games.continuous import LearnedTimes, TimeBounds, TimeCost
 from ocngame.solvers.horizon.averages import Averages
+from ocngame.solvers.horizon.expansion import TimeExpansion
 from ocngame.solvers.horizon.policy import TimePolicy, positive_part
 from ocngame.solvers.horizon.polytope import nearest_in_polytope
 from ocngame.solvers.horizon.rules import FirstOrderTimes, SecondOrderTimes
@@ -134,12 +135,12 @@ class TimeControl:
         elif waited % self.rule.every:
             result, made = move(), self._still(accepted=True)
         else:
-            policy = self.policy(x, y)
+            expansion = self._expansion(self.rule, x, y)
             before = self._controls()
             result = move()
             after = self._controls()
             du = {name: after[name] - before[name] for name in before}
-            made = self._second_order(self.rule, policy, du)
+            made = self._second_order(self.rule, expansion, du)
         self.steps += 1
         self.refused += not made.accepted
         return result, made
@@ -159,12 +160,8 @@ class TimeControl:
         """
         if not isinstance(self.rule, SecondOrderTimes):
             raise InvalidInputError("rule: expected SecondOrderTimes for a policy, got another")
-        try:
-            found = self.rule.curvature.expand(self.times, self.loss, x, y, self.cost)
-        except NonFiniteError as error:
-            _log.warning("times stay (%s)", error)
-            return None
-        return TimePolicy(found, found.q_t, positive_part(found.q_tt))
+        found = self._expansion(self.rule, x, y)
+        return None if found is None else TimePolicy(found, found.q_t, positive_part(found.q_tt))
 
     def state_dict(self) -> dict[str, Any]:
         """Give what the next step depends on besides the network.
@@ -191,13 +188,20 @@ class TimeControl:
         parameters = self.times.model.named_parameters()
         return {n: p.detach().clone() for n, p in parameters if p.requires_grad and n not in held}
 
+    def _expansion(self, rule: SecondOrderTimes, x: Any, y: Tensor) -> TimeExpansion | None:
+        try:
+            return rule.curvature.expand(self.times, self.loss, x, y, self.cost)
+        except NonFiniteError as error:
+            _log.warning("times stay (%s)", error)
+            return None
+
     def _second_order(
-        self, rule: SecondOrderTimes, policy: TimePolicy | None, du: dict[str, Tensor]
+        self, rule: SecondOrderTimes, expansion: TimeExpansion | None, du: dict[str, Tensor]
     ) -> TimeMove:
-        if policy is None:
+        if expansion is None:
             return self._still()
-        average = self._average.taken_in(policy.expansion, rule.memory)
-        policy = TimePolicy(policy.expansion, average.slope, positive_part(average.curvature))
+        average = self._average.taken_in(expansion, rule.memory)
+        policy = TimePolicy(expansion, average.slope, positive_part(average.curvature))
         feedforward = policy.feedforward
         wished = policy.move(du)
         if not bool(torch.isfinite(wished).all()):
