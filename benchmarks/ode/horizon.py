@@ -14,10 +14,11 @@ from pathlib import Path
 
 from benchmarks.ode.runner import Ours, watched_loss
 from benchmarks.ode.tasks import SEEDS, TUNING_SEED
-from ocngame.games.continuous import NeuralODE, TimeBounds, TimeCost
-from ocngame.solvers.horizon import FirstOrderTimes, SecondOrderTimes, TimeControl
+from ocngame.games.continuous import NeuralODE
 from ocngame.training.ode.config import ODEConfig
-from ocngame.training.ode.problem import Problem, make_problem
+from ocngame.training.ode.problem import make_problem
+from ocngame.training.ode.times import time_control
+from ocngame.training.ode.times_config import TimesSettings
 
 HORIZON_RESULTS = Path(__file__).with_name("horizon.jsonl")
 STEP = 0.25
@@ -131,7 +132,15 @@ def cells(rate: float, seed: int) -> Iterator[TimeCell]:
 
 def train(cell: TimeCell) -> TimeRun:
     """Train a network."""
-    problem = make_problem(ODEConfig(problem="digits", seed=cell.seed))
+    times = TimesSettings(
+        rule=cell.rule,  # pyright: ignore[reportArgumentType]
+        cost=cell.cost,
+        lr=cell.lr or TimesSettings.lr,
+        low=STEP,
+        high=4.0,
+    )
+    config = ODEConfig(problem="digits", seed=cell.seed, times=times)
+    problem = make_problem(config)
     block = NeuralODE(
         problem.network.ode.get_submodule("field"),  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
         times=(0.0, cell.time),
@@ -139,7 +148,8 @@ def train(cell: TimeCell) -> TimeRun:
         learn_times=cell.rule != "fixed",
     )
     problem.network.ode = block
-    trainer, control = Ours(problem, 1.0), _control(cell, problem)
+    trainer = Ours(problem, 1.0)
+    control = time_control(problem.network, problem.loss, config)
     curve, seconds = [], 0.0
     total = 0
     for step in range(cell.steps):
@@ -164,19 +174,6 @@ def train(cell: TimeCell) -> TimeRun:
         test_loss=end.test_loss,
         test_accuracy=end.test_accuracy,
         seconds=round(seconds, 3),
-    )
-
-
-def _control(cell: TimeCell, problem: Problem) -> TimeControl | None:
-    if cell.rule == "fixed":
-        return None
-    first = cell.rule == "first_order"
-    return TimeControl(
-        problem.network,
-        problem.loss,
-        rule=FirstOrderTimes(lr=cell.lr) if first else SecondOrderTimes(),
-        bounds=TimeBounds(low=STEP, high=4.0),
-        cost=TimeCost(per_evaluation=cell.cost),
     )
 
 
