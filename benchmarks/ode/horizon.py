@@ -5,14 +5,14 @@ the start, a quarter (one step) as the least. OCNOpt moves the weights in every 
 same seed have the same data, first weights and batches.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.ode.runner import Ours, watched_loss
+from benchmarks.ode.store import append, read_as
 from benchmarks.ode.tasks import SEEDS, TUNING_SEED
 from ocngame.games.continuous import NeuralODE
 from ocngame.training.ode.config import ODEConfig
@@ -82,14 +82,8 @@ class TimeRun:
 
 
 def read_horizons(path: Path) -> list[TimeRun]:
-    """Read all runs, of equal cells the last."""
-    found: dict[TimeCell, TimeRun] = {}
-    for line in path.read_text().splitlines() if path.exists() else []:
-        content = json.loads(line)
-        cell = TimeCell(**content.pop("cell"))
-        curve = tuple(tuple(point) for point in content.pop("curve"))
-        found[cell] = TimeRun(cell=cell, curve=curve, **content)
-    return list(found.values())
+    """Read all runs."""
+    return read_as(path, TimeRun, TimeCell)
 
 
 def made(cell: TimeCell, path: Path) -> TimeRun:
@@ -98,8 +92,7 @@ def made(cell: TimeCell, path: Path) -> TimeRun:
     if kept is not None:
         return kept
     run = train(cell)
-    with path.open("a") as file:
-        file.write(json.dumps(asdict(run), separators=(",", ":")) + "\n")
+    append(run, path)
     said = f"{cell}: {run.evaluations} per pass, {run.total} in all, {run.test_accuracy:.4f}"
     print(said, flush=True)
     return run
