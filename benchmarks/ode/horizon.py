@@ -5,19 +5,20 @@ the start, a quarter (one step) as the least. OCNOpt moves the weights in every 
 same seed have the same data, first weights and batches.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.ode.runner import Ours, watched_loss
+from benchmarks.ode.store import append, read_as
 from benchmarks.ode.tasks import SEEDS, TUNING_SEED
-from ocngame.games.continuous import NeuralODE, TimeBounds, TimeCost
-from ocngame.solvers.horizon import FirstOrderTimes, SecondOrderTimes, TimeControl
+from ocngame.games.continuous import NeuralODE
 from ocngame.training.ode.config import ODEConfig
-from ocngame.training.ode.problem import Problem, make_problem
+from ocngame.training.ode.problem import make_problem
+from ocngame.training.ode.times import time_control
+from ocngame.training.ode.times_config import TimesSettings
 
 HORIZON_RESULTS = Path(__file__).with_name("horizon.jsonl")
 STEP = 0.25
@@ -81,14 +82,8 @@ class TimeRun:
 
 
 def read_horizons(path: Path) -> list[TimeRun]:
-    """Read all runs, of equal cells the last."""
-    found: dict[TimeCell, TimeRun] = {}
-    for line in path.read_text().splitlines() if path.exists() else []:
-        content = json.loads(line)
-        cell = TimeCell(**content.pop("cell"))
-        curve = tuple(tuple(point) for point in content.pop("curve"))
-        found[cell] = TimeRun(cell=cell, curve=curve, **content)
-    return list(found.values())
+    """Read all runs."""
+    return read_as(path, TimeRun, TimeCell)
 
 
 def made(cell: TimeCell, path: Path) -> TimeRun:
@@ -97,8 +92,7 @@ def made(cell: TimeCell, path: Path) -> TimeRun:
     if kept is not None:
         return kept
     run = train(cell)
-    with path.open("a") as file:
-        file.write(json.dumps(asdict(run), separators=(",", ":")) + "\n")
+    append(run, path)
     said = f"{cell}: {run.evaluations} per pass, {run.total} in all, {run.test_accuracy:.4f}"
     print(said, flush=True)
     return run
@@ -131,7 +125,15 @@ def cells(rate: float, seed: int) -> Iterator[TimeCell]:
 
 def train(cell: TimeCell) -> TimeRun:
     """Train a network."""
-    problem = make_problem(ODEConfig(problem="digits", seed=cell.seed))
+    times = TimesSettings(
+        rule=cell.rule,  # pyright: ignore[reportArgumentType]
+        cost=cell.cost,
+        lr=cell.lr or TimesSettings.lr,
+        low=STEP,
+        high=4.0,
+    )
+    config = ODEConfig(problem="digits", seed=cell.seed, times=times)
+    problem = make_problem(config)
     block = NeuralODE(
         problem.network.ode.get_submodule("field"),  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
         times=(0.0, cell.time),
@@ -139,7 +141,8 @@ def train(cell: TimeCell) -> TimeRun:
         learn_times=cell.rule != "fixed",
     )
     problem.network.ode = block
-    trainer, control = Ours(problem, 1.0), _control(cell, problem)
+    trainer = Ours(problem, 1.0)
+    control = time_control(problem.network, problem.loss, config)
     curve, seconds = [], 0.0
     total = 0
     for step in range(cell.steps):
@@ -164,19 +167,6 @@ def train(cell: TimeCell) -> TimeRun:
         test_loss=end.test_loss,
         test_accuracy=end.test_accuracy,
         seconds=round(seconds, 3),
-    )
-
-
-def _control(cell: TimeCell, problem: Problem) -> TimeControl | None:
-    if cell.rule == "fixed":
-        return None
-    first = cell.rule == "first_order"
-    return TimeControl(
-        problem.network,
-        problem.loss,
-        rule=FirstOrderTimes(lr=cell.lr) if first else SecondOrderTimes(),
-        bounds=TimeBounds(low=STEP, high=4.0),
-        cost=TimeCost(per_evaluation=cell.cost),
     )
 
 

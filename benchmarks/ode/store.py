@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import ocngame
 
 RESULTS = Path(__file__).with_name("results.jsonl")
 TIMINGS = Path(__file__).with_name("timings.jsonl")
 MEMORY = Path(__file__).with_name("memory.jsonl")
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +90,27 @@ def source_hash() -> str:
 
 
 def read(path: Path) -> list[Run]:
-    """Read all runs; a line cut off by a kill is passed over, the newest of equal cells counts."""
-    found: dict[Cell, Run] = {}
+    """Read all runs."""
+    return read_as(path, Run, Cell)
+
+
+def read_as(path: Path, run: Callable[..., R], cell: Callable[..., Any]) -> list[R]:
+    """Read all runs; a line cut off by a kill is passed over, the newest of equal cells counts.
+
+    Args:
+        path: The file.
+        run: What a line is, with a cell and a curve of points.
+        cell: What names it.
+    """
+    found: dict[Any, R] = {}
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             content = json.loads(line)
         except json.JSONDecodeError:
             continue
-        cell = Cell(**content.pop("cell"))
+        key = cell(**content.pop("cell"))
         curve = tuple(tuple(point) for point in content.pop("curve"))
-        found[cell] = Run(cell=cell, curve=curve, **content)
+        found[key] = run(cell=key, curve=curve, **content)
     return list(found.values())
 
 
@@ -106,6 +120,11 @@ def make(cell: Cell, path: Path, run: Callable[[Cell], Run]) -> Run:
     if kept is not None:
         return kept
     made = run(cell)
-    with path.open("a") as file:
-        file.write(json.dumps(asdict(made), separators=(",", ":")) + "\n")
+    append(made, path)
     return made
+
+
+def append(run: Any, path: Path) -> None:
+    """Add a run's line to a file."""
+    with path.open("a") as file:
+        file.write(json.dumps(asdict(run), separators=(",", ":")) + "\n")

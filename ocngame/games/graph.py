@@ -37,6 +37,7 @@ class GameGraph:
         uncovered: Names of the parameters that are no control of a stage.
         twins: Modules that are spelled out in layers, such as attention.
         fields: Vector fields that a solver evaluates, and blocks that are solvers.
+        foreign: Whether a pass may call solvers of other packages.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class GameGraph:
         uncovered: tuple[str, ...] = (),
         twins: Sequence[Twin] = (),
         fields: Sequence[nn.Module] = (),
+        foreign: bool = True,
     ):
         """Store the parts; use `from_module` to build them.
 
@@ -57,6 +59,7 @@ class GameGraph:
             uncovered: Names of the parameters that are no control of a stage.
             twins: Modules that are spelled out in layers.
             fields: Vector fields that a solver evaluates, and blocks that are solvers.
+            foreign: Whether a pass may call solvers of other packages.
         """
         self.graph = graph
         self.players = players
@@ -64,6 +67,7 @@ class GameGraph:
         self.uncovered = uncovered
         self.twins = twins
         self.fields = fields
+        self.foreign = foreign
 
     @classmethod
     def from_module(
@@ -99,9 +103,11 @@ class GameGraph:
             UnsupportedModuleError: if the network cannot be traced or no layer has a control.
         """
         twins = find_twins(module, example_input, blocks)
-        with traced_solvers() as fields:
+        with traced_solvers() as solved:
             program = trace_module(module, example_input, blocks, twins)
         solvers = [twin.module for twin in twins if isinstance(twin.module, NeuralODE)]
+        fields = [*solvers, *(field for field in solved if isinstance(field, nn.Module))]
+        foreign = bool(solved or blocks)  # what is not traced may call any
         modules: dict[str, nn.Module] = {**dict(program.named_modules())}
         controls_of = _controls(module, program, modules)
         graph = nx.MultiDiGraph()
@@ -133,7 +139,7 @@ class GameGraph:
         roster = tuple(Player(name=name, stages=tuple(stages)) for name, stages in moves.items())
         covered = {name for names in controls_of.values() for name in names}
         uncovered = _uncovered(module, covered)
-        return cls(graph, roster, program, uncovered, twins, [*solvers, *fields])
+        return cls(graph, roster, program, uncovered, twins, fields, foreign)
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:

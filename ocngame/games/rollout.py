@@ -177,6 +177,7 @@ def record_rollout(
     others: Sequence[nn.Parameter] = (),
     twins: Sequence[Twin] = (),
     fields: Sequence[nn.Module] = (),
+    foreign: bool = True,
 ) -> Rollout:
     """Run a forward pass and record what its control stages saw.
 
@@ -188,6 +189,7 @@ def record_rollout(
         others: Trained parameters that are no control, of which gradients are wanted.
         twins: Modules that run as their twins.
         fields: Vector fields that a solver evaluates.
+        foreign: Whether the pass may call solvers of other packages.
 
     Returns:
         The recorded rollout.
@@ -216,7 +218,7 @@ def record_rollout(
     coupled = {layer for layer in module.modules() if isinstance(layer, BATCH_NORMS)}
     handles = [layer.register_forward_hook(hook) for layer in coupled.union(controls)]
     try:
-        with installed(twins), watch.watching(), hearing(fields, solved.append):
+        with installed(twins), watch.watching(), hearing(fields, solved.append, foreign):
             output = forward()
     finally:
         for handle in handles:

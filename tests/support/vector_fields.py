@@ -23,6 +23,17 @@ class DenseField(nn.Module):
         return self.last(torch.tanh(self.norm(self.first(t, x))))
 
 
+class PlainField(nn.Module):
+    """Two layers, of which the first sees the time, and nothing between that normalises."""
+
+    def __init__(self, size: int, hidden: int):
+        super().__init__()
+        self.first, self.last = TimeLinear(size, hidden), nn.Linear(hidden, size)
+
+    def forward(self, t: Tensor, x: Tensor) -> Tensor:
+        return self.last(torch.tanh(self.first(t, x)))
+
+
 class ImageField(nn.Module):
     """Two convolutions over image and time, with a normalisation between."""
 

@@ -26,10 +26,9 @@ from ocngame.games.continuous.adjoint_block import AdjointSolver
 from ocngame.games.continuous.integrate import VectorField, integrate_interval
 from ocngame.games.continuous.tableau import tableau
 
-__all__ = ["NeuralODE"]
+__all__ = ["ROUNDING", "NeuralODE"]
 
-
-_ROUNDING = 1e-5  # parts of a step that times in single precision may be off
+ROUNDING = 1e-5  # parts of a step that times in single precision may be off
 
 
 class NeuralODE(nn.Module):
@@ -162,7 +161,7 @@ class NeuralODE(nn.Module):
             return [self._fixed] * (len(points) - 1)
         assert self.step is not None  # noqa: S101 - one of the two is given
         lengths = [abs(b - a) for a, b in itertools.pairwise(points)]
-        return [max(1, math.ceil(length / self.step - _ROUNDING)) for length in lengths]
+        return [max(1, math.ceil(length / self.step - ROUNDING)) for length in lengths]
 
     def extra_repr(self) -> str:
         """Name the method, the times and the steps."""

@@ -2,7 +2,8 @@
 
 Blocks of the mode `adjoint` tell of theirs. A call of torchdiffeq's `odeint_adjoint` is heard by
 standing in front of it, wherever a module has it as a global name: it runs as it would, and what it
-was called with is kept beside its result.
+was called with is kept beside its result. To look through all modules takes longer than a step of a
+small network, and is done only for networks that may call it.
 """
 
 import sys
@@ -27,17 +28,20 @@ _FIXED = ("euler", "midpoint", "heun2", "heun3", "rk4", "explicit_adams", "impli
 
 
 @contextmanager
-def hearing(fields: Collection[nn.Module], hear: Callable[[Solved], None]) -> Iterator[None]:
+def hearing(
+    fields: Collection[nn.Module], hear: Callable[[Solved], None], foreign: bool = True
+) -> Iterator[None]:
     """Hear of solves for a while.
 
     Args:
         fields: Vector fields, and blocks that are solvers.
         hear: Is called with every solve whose result has a graph.
+        foreign: Whether solvers of other packages may be called.
 
     Yields:
         Nothing.
     """
-    package = sys.modules.get("torchdiffeq")
+    package = sys.modules.get("torchdiffeq") if foreign else None
     with ExitStack() as stack:
         for block in fields:
             if isinstance(block, NeuralODE) and block.adjoint is not None:

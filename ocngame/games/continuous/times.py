@@ -23,11 +23,9 @@ from torch import Tensor, nn
 
 from ocngame._checks import non_negative, positive
 from ocngame.errors import InvalidInputError
-from ocngame.games.continuous.block import NeuralODE
+from ocngame.games.continuous.block import ROUNDING, NeuralODE
 
 __all__ = ["LearnedTimes", "TimeBounds", "TimeCost"]
-
-_ROUNDING = 1e-5  # parts of a step that times in single precision may be off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +199,7 @@ class LearnedTimes:
                 counts = lengths / block.step
                 value += cost.per_evaluation * stages * float(counts.clamp(min=1.0).sum())
                 price += (
-                    (counts > 1.0 + _ROUNDING).double() * cost.per_evaluation * stages / block.step
+                    (counts > 1.0 + ROUNDING).double() * cost.per_evaluation * stages / block.step
                 )
             # t_k ends an interval and, but for the last, begins the next
             slopes.append(sign * (price - torch.cat([price[1:], price.new_zeros(1)])))

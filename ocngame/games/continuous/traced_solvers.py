@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from ocngame.games.continuous.replaced_names import replaced_names
 from ocngame.games.continuous.traced_torchode import traced_torchode
@@ -23,13 +22,14 @@ _NAMES = ("odeint", "odeint_adjoint")
 
 
 @contextmanager
-def traced_solvers() -> Iterator[list[nn.Module]]:
+def traced_solvers() -> Iterator[list[Any]]:
     """Let solvers be traced for a while.
 
     Yields:
-        A list to which the vector fields that are solved in this time are added.
+        A list to which the vector fields, modules or functions, that are solved in this time are
+        added.
     """
-    fields: list[nn.Module] = []
+    fields: list[Any] = []
     package = sys.modules.get("torchdiffeq")
     euler = partial(_euler, fields)
     names = {} if package is None else {id(getattr(package, n)): euler for n in _NAMES}
@@ -37,12 +37,9 @@ def traced_solvers() -> Iterator[list[nn.Module]]:
         yield fields
 
 
-def _euler(
-    fields: list[nn.Module], func: Any, y0: Any, t: Any, *_args: Any, **_options: Any
-) -> Any:
+def _euler(fields: list[Any], func: Any, y0: Any, t: Any, *_args: Any, **_options: Any) -> Any:
     """Give the states at all times after one evaluation of the field."""
-    if isinstance(func, nn.Module):
-        fields.append(func)
+    fields.append(func)
     slope = func(t[0], y0)
     count = len(t) if isinstance(t, torch.Tensor) else 2
     if isinstance(y0, tuple):

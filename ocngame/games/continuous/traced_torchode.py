@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ocngame.errors import UnsupportedModuleError
 from ocngame.games.continuous.replaced_names import replaced_names
@@ -21,7 +21,7 @@ __all__ = ["traced_torchode"]
 
 
 @contextmanager
-def traced_torchode(fields: list[nn.Module]) -> Iterator[None]:
+def traced_torchode(fields: list[Any]) -> Iterator[None]:
     """Let solvers of torchode be traced for a while, if it is loaded.
 
     Args:
@@ -62,7 +62,7 @@ def _method(kind: type, stand_in: Any) -> Iterator[None]:
 
 
 def _solve(
-    fields: list[nn.Module],
+    fields: list[Any],
     solver: Any,
     problem: Any,
     term: Any = None,
@@ -76,7 +76,7 @@ def _solve(
 
 
 def _solve_ivp(
-    fields: list[nn.Module], f: Any, y0: Any, t_eval: Any, *, args: Any = None, **_options: Any
+    fields: list[Any], f: Any, y0: Any, t_eval: Any, *, args: Any = None, **_options: Any
 ) -> Any:
     if hasattr(f, "with_args"):
         return _euler(fields, f.f, y0, t_eval, *((args,) if f.with_args else ()))
@@ -90,10 +90,9 @@ def _refuse(solver: Any, *_: Any, **_options: Any) -> Any:
     )
 
 
-def _euler(fields: list[nn.Module], field: Any, y0: Any, times: Any, *extra: Any) -> Any:
+def _euler(fields: list[Any], field: Any, y0: Any, times: Any, *extra: Any) -> Any:
     """Give a solution after one evaluation of the field."""
-    if isinstance(field, nn.Module):
-        fields.append(field)
+    fields.append(field)
     end = y0 + field(0.0 * y0[:, 0], y0, *extra)
     count = times.shape[-1] if isinstance(times, Tensor) else 2
     states = [end] if times is None else [y0] + [end] * (count - 1)

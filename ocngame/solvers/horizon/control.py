@@ -11,14 +11,15 @@ from torch import Tensor, nn
 from ocngame.errors import InvalidInputError, NonFiniteError
 from ocngame.games.continuous import LearnedTimes, TimeBounds, TimeCost
 from ocngame.solvers.horizon.averages import Averages
+from ocngame.solvers.horizon.expansion import TimeExpansion
 from ocngame.solvers.horizon.policy import TimePolicy, positive_part
 from ocngame.solvers.horizon.polytope import nearest_in_polytope
 from ocngame.solvers.horizon.rules import FirstOrderTimes, SecondOrderTimes
+from ocngame.solvers.ocnopt import FallbackRule
 
 __all__ = ["TimeControl", "TimeMove"]
 
 _log = logging.getLogger(__name__)
-_EPS = 1e-8
 
 Result = TypeVar("Result")
 
@@ -97,7 +98,6 @@ class TimeControl:
         self.refused = 0
         self._gradient = torch.zeros_like(self.times.read())
         self._adam = {name: torch.zeros_like(self._gradient) for name in ("mean", "square")}
-        self._adam["count"] = torch.zeros((), dtype=torch.float64)
         self._average = Averages.zero(len(self._gradient))
         first = 0
         self._handles = []
@@ -135,12 +135,12 @@ class TimeControl:
         elif waited % self.rule.every:
             result, made = move(), self._still(accepted=True)
         else:
-            policy = self.policy(x, y)
+            expansion = self._expansion(self.rule, x, y)
             before = self._controls()
             result = move()
             after = self._controls()
             du = {name: after[name] - before[name] for name in before}
-            made = self._second_order(self.rule, policy, du)
+            made = self._second_order(self.rule, expansion, du)
         self.steps += 1
         self.refused += not made.accepted
         return result, made
@@ -160,12 +160,8 @@ class TimeControl:
         """
         if not isinstance(self.rule, SecondOrderTimes):
             raise InvalidInputError("rule: expected SecondOrderTimes for a policy, got another")
-        try:
-            found = self.rule.curvature.expand(self.times, self.loss, x, y, self.cost)
-        except NonFiniteError as error:
-            _log.warning("times stay (%s)", error)
-            return None
-        return TimePolicy(found, found.q_t, positive_part(found.q_tt))
+        found = self._expansion(self.rule, x, y)
+        return None if found is None else TimePolicy(found, found.q_t, positive_part(found.q_tt))
 
     def state_dict(self) -> dict[str, Any]:
         """Give what the next step depends on besides the network.
@@ -192,13 +188,20 @@ class TimeControl:
         parameters = self.times.model.named_parameters()
         return {n: p.detach().clone() for n, p in parameters if p.requires_grad and n not in held}
 
+    def _expansion(self, rule: SecondOrderTimes, x: Any, y: Tensor) -> TimeExpansion | None:
+        try:
+            return rule.curvature.expand(self.times, self.loss, x, y, self.cost)
+        except NonFiniteError as error:
+            _log.warning("times stay (%s)", error)
+            return None
+
     def _second_order(
-        self, rule: SecondOrderTimes, policy: TimePolicy | None, du: dict[str, Tensor]
+        self, rule: SecondOrderTimes, expansion: TimeExpansion | None, du: dict[str, Tensor]
     ) -> TimeMove:
-        if policy is None:
+        if expansion is None:
             return self._still()
-        average = self._average.taken_in(policy.expansion, rule.memory)
-        policy = TimePolicy(policy.expansion, average.slope, positive_part(average.curvature))
+        average = self._average.taken_in(expansion, rule.memory)
+        policy = TimePolicy(expansion, average.slope, positive_part(average.curvature))
         feedforward = policy.feedforward
         wished = policy.move(du)
         if not bool(torch.isfinite(wished).all()):
@@ -219,12 +222,9 @@ class TimeControl:
         if not bool(torch.isfinite(gradient).all()):
             _log.warning("times stay (their gradient is not finite)")
             return self._still()
-        adam = self._adam
-        adam["count"] = adam["count"] + 1
-        adam["mean"] = adam["mean"].lerp(gradient, 1 - rule.beta_1)
-        adam["square"] = adam["square"].lerp(gradient.square(), 1 - rule.beta_2)
-        root = (adam["square"] / (1 - rule.beta_2 ** adam["count"])).sqrt() + _EPS
-        wished = -rule.lr * adam["mean"] / (1 - rule.beta_1 ** adam["count"]) / root
+        adam = FallbackRule(rate=rule.lr, beta_1=rule.beta_1, beta_2=rule.beta_2)
+        self._adam = adam.advance(self._adam, gradient)
+        wished = self._adam["last"]
         move, active = self._within(wished, torch.eye(len(wished), dtype=torch.float64), None)
         return self._moved(
             move,

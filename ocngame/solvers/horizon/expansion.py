@@ -58,6 +58,23 @@ class TimeExpansion:
         return all(bool(torch.isfinite(part).all()) for part in parts)
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """A pass of the network on a batch, as a function of parameters.
+
+    Attributes:
+        run: Gives the output at times (and other parameters) by their names.
+        ends: The times by the names of their parameters.
+        controls: The trained parameters that are no times.
+        y: Target.
+    """
+
+    run: Callable[[dict[str, Tensor]], Tensor]
+    ends: dict[str, Tensor]
+    controls: dict[str, nn.Parameter]
+    y: Tensor
+
+
 class TimeCurvature(ABC):
     """Which second derivatives are taken.
 
@@ -107,7 +124,7 @@ class TimeCurvature(ABC):
                     f"'adjoint', got {type(self).__name__}"
                 )
         with torch.enable_grad():
-            found = self._expand(run, ends, controls, loss, y)
+            found = self._expand(_Batch(run, ends, controls, y), loss)
         value, slope = times.cost(cost)
         made = TimeExpansion(
             loss=found.loss + value,
@@ -120,14 +137,7 @@ class TimeCurvature(ABC):
         return made
 
     @abstractmethod
-    def _expand(
-        self,
-        run: Callable[[dict[str, Tensor]], Tensor],
-        ends: dict[str, Tensor],
-        controls: dict[str, nn.Parameter],
-        loss: Loss,
-        y: Tensor,
-    ) -> TimeExpansion: ...
+    def _expand(self, batch: _Batch, loss: Loss) -> TimeExpansion: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,24 +146,17 @@ class ExactTimes(TimeCurvature):
 
     twice: ClassVar[bool] = True
 
-    def _expand(
-        self,
-        run: Callable[[dict[str, Tensor]], Tensor],
-        ends: dict[str, Tensor],
-        controls: dict[str, nn.Parameter],
-        loss: Loss,
-        y: Tensor,
-    ) -> TimeExpansion:
-        at = {name: value.clone().requires_grad_() for name, value in ends.items()}
-        moved, points = list(controls.values()), list(at.values())
-        found = loss(run(at), y)
+    def _expand(self, batch: _Batch, loss: Loss) -> TimeExpansion:
+        at = {name: value.clone().requires_grad_() for name, value in batch.ends.items()}
+        moved, points = list(batch.controls.values()), list(at.values())
+        found = loss(batch.run(at), batch.y)
         slopes = torch.cat(_grad(found, points, create_graph=True))
         rows = [_grad(slope, [*points, *moved], retain_graph=True) for slope in slopes]
         return _expansion(
             float(found.detach()),
             slopes.detach(),
             torch.stack([torch.cat(row[: len(points)]) for row in rows]),
-            controls,
+            batch.controls,
             [row[len(points) :] for row in rows],
         )
 
@@ -162,48 +165,36 @@ class ExactTimes(TimeCurvature):
 class GaussNewtonTimes(TimeCurvature):
     """The Gauss-Newton part of the second derivatives."""
 
-    def _expand(
-        self,
-        run: Callable[[dict[str, Tensor]], Tensor],
-        ends: dict[str, Tensor],
-        controls: dict[str, nn.Parameter],
-        loss: Loss,
-        y: Tensor,
-    ) -> TimeExpansion:
-        directions = [(name, row) for name, value in ends.items() for row in _identity(value)]
+    def _expand(self, batch: _Batch, loss: Loss) -> TimeExpansion:
+        directions = [(name, row) for name, ends in batch.ends.items() for row in _identity(ends)]
         *others, last = directions
         with torch.no_grad():
-            tangents = [_pushed(run, ends, *direction)[1] for direction in others]
-        output, tangent = _pushed(run, ends, *last)
+            tangents = [_pushed(batch, *direction)[1] for direction in others]
+        output, tangent = _pushed(batch, *last)
         tangents.append(tangent)
         at = output.detach().requires_grad_()
-        found = loss(at, y)
+        found = loss(at, batch.y)
         (gradient,) = _grad(found, [at], create_graph=True)
         curved = [_grad(gradient, [at], outputs=t, retain_graph=True)[0] for t in tangents]
-        moved = list(controls.values())
+        moved = list(batch.controls.values())
         rows = [_grad(output, moved, outputs=c, retain_graph=True) for c in curved]
         d, hd = torch.stack(tangents).flatten(1), torch.stack(curved).flatten(1)
         slopes, curvature = d @ gradient.detach().flatten(), d @ hd.T
-        return _expansion(float(found.detach()), slopes, curvature, controls, rows)
+        return _expansion(float(found.detach()), slopes, curvature, batch.controls, rows)
 
 
 def _identity(value: Tensor) -> Tensor:
     return torch.eye(len(value), dtype=value.dtype, device=value.device)
 
 
-def _pushed(
-    run: Callable[[dict[str, Tensor]], Tensor],
-    ends: dict[str, Tensor],
-    name: str,
-    direction: Tensor,
-) -> tuple[Tensor, Tensor]:
+def _pushed(batch: _Batch, name: str, direction: Tensor) -> tuple[Tensor, Tensor]:
     """Give the output and its tangent in a direction of one block's times."""
     with forward_ad.dual_level():
         with warnings.catch_warnings():
             # at its first use torch compiles rules of its own by a function that it deprecates
             warnings.filterwarnings("ignore", r".*torch\.jit", DeprecationWarning)
-            dual = {name: forward_ad.make_dual(ends[name], direction)}
-        output, tangent = forward_ad.unpack_dual(run({**ends, **dual}))
+            dual = {name: forward_ad.make_dual(batch.ends[name], direction)}
+        output, tangent = forward_ad.unpack_dual(batch.run({**batch.ends, **dual}))
     return output, torch.zeros_like(output) if tangent is None else tangent.detach()
 
 

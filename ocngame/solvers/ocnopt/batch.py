@@ -198,7 +198,12 @@ def _record(
     handle = model.register_forward_hook(hook)
     try:
         rollout = record_rollout(
-            game.program, game.control_stages, forward, twins=game.twins, fields=game.fields
+            game.program,
+            game.control_stages,
+            forward,
+            twins=game.twins,
+            fields=game.fields,
+            foreign=game.foreign,
         )
     finally:
         handle.remove()

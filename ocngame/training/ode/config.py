@@ -144,13 +144,17 @@ class ODEConfig:
             )
 
     @property
+    def even_steps(self) -> int:
+        """The number of even steps from 0 to 1."""
+        usual = PROBLEMS[self.problem].solver_steps
+        return usual if self.solver_steps is None else self.solver_steps
+
+    @property
     def time_bounds(self) -> tuple[float, float]:
         """The least and the greatest time, where it is trained."""
-        usual = PROBLEMS[self.problem]
-        steps = usual.solver_steps if self.solver_steps is None else self.solver_steps
         low, high = self.times.low, self.times.high
-        longest = min(usual.longest, 4.0)
-        return (1 / steps if low is None else low, longest if high is None else high)
+        longest = min(PROBLEMS[self.problem].longest, 4.0)
+        return (1 / self.even_steps if low is None else low, longest if high is None else high)
 
     @property
     def target(self) -> float:

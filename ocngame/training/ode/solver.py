@@ -12,7 +12,7 @@ from ocngame._checks import positive
 from ocngame.errors import InvalidInputError
 from ocngame.games.continuous import NeuralODE
 from ocngame.games.twins import Traced
-from ocngame.training.ode.config import PROBLEMS, ODEConfig
+from ocngame.training.ode.config import ODEConfig
 
 __all__ = ["AdjointBlock", "Block", "MakeBlock", "block_maker", "evaluations_of"]
 
@@ -104,11 +104,9 @@ def block_maker(config: ODEConfig) -> MakeBlock:
     """
     if config.solver == "adjoint_dopri5":
         return _Adjoint(config.tolerance)
-    usual = PROBLEMS[config.problem].solver_steps
-    mode, method = ("adjoint" if "adjoint" in config.solver else "discretise"), config.solver
-    steps = usual if config.solver_steps is None else config.solver_steps
-    learned = config.times.rule != "fixed"
-    return _Fixed(method.removeprefix("adjoint_"), steps, mode, learned)
+    method = config.solver.removeprefix("adjoint_")
+    mode = "discretise" if method == config.solver else "adjoint"
+    return _Fixed(method, config.even_steps, mode, config.times.rule != "fixed")
 
 
 def evaluations_of(network: nn.Module) -> int:

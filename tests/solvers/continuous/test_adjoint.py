@@ -40,7 +40,12 @@ def gradient(model, x):
 def rolled_out(model, x):
     game = GameGraph.from_module(model)
     return record_rollout(
-        game.program, game.control_stages, lambda: model(x), twins=game.twins, fields=game.fields
+        game.program,
+        game.control_stages,
+        lambda: model(x),
+        twins=game.twins,
+        fields=game.fields,
+        foreign=game.foreign,
     )
 
 
@@ -393,6 +398,22 @@ def test_a_function_is_no_field_of_the_adjoint_mode():
 def test_settings_that_make_no_sense_are_refused(settings, as_user):
     with pytest.raises(InvalidInputError):
         settings()
+
+
+def test_networks_that_call_no_solver_of_torchdiffeq_are_known():
+    def by_name(field, y):
+        parameters = tuple(field.parameters())
+        times = torch.tensor([0.0, 1.0], dtype=y.dtype)
+        options = {"adjoint_params": parameters, "rtol": 1e-8, "atol": 1e-8}
+        return torchdiffeq.odeint_adjoint(lambda t, x: field(t, x), y, times, **options)[-1]
+
+    for calm in (nn.Sequential(nn.Linear(3, 2)), dense_model(), dense_model(mode=TIGHT)):
+        assert not GameGraph.from_module(calm).foreign
+    assert GameGraph.from_module(dense_model(), blocks=("2",)).foreign
+    model = Solved(by_name, DenseField(2, 4)).double()
+    assert GameGraph.from_module(model).foreign
+    rollout, _ = columns(model, inputs(model))
+    assert len(rollout.solved) == 1
 
 
 def test_an_event_is_refused():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from vector_fields import PlainField
 
 from ocngame import NeuralODE
 from ocngame.errors import InvalidInputError
@@ -12,7 +13,6 @@ from ocngame.games.continuous import (
     LearnedTimes,
     TimeBounds,
     TimeCost,
-    TimeLinear,
 )
 from ocngame.solvers.horizon import (
     ExactTimes,
@@ -26,18 +26,9 @@ LOSS = nn.CrossEntropyLoss()
 TIGHT = Adjoint(adaptive=Adaptive(rtol=1e-9, atol=1e-10))
 
 
-class Field(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.last = TimeLinear(3, 5), nn.Linear(5, 3)
-
-    def forward(self, t, x):
-        return self.last(torch.tanh(self.first(t, x)))
-
-
 def network(every, **block):
     torch.manual_seed(0)
-    ode = NeuralODE(Field(), learn_times=True, times=(0.0, 0.5, 1.2), every=every, **block)
+    ode = NeuralODE(PlainField(3, 5), learn_times=True, times=(0.0, 0.5, 1.2), every=every, **block)
     head = nn.Linear(9 if every else 3, 3)
     return nn.Sequential(nn.Linear(4, 3), ode, nn.Flatten(), head).double()
 

@@ -5,10 +5,11 @@ import copy
 import pytest
 import torch
 from torch import nn
+from vector_fields import PlainField
 
 import ocngame as og
 from ocngame.errors import InvalidInputError
-from ocngame.games.continuous import TimeBounds, TimeCost, TimeLinear
+from ocngame.games.continuous import TimeBounds, TimeCost
 from ocngame.solvers.horizon import ExactTimes, FirstOrderTimes, SecondOrderTimes, TimeControl
 
 LOSS = nn.CrossEntropyLoss()
@@ -19,18 +20,9 @@ RULES = [
 ]
 
 
-class Field(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.last = TimeLinear(3, 5), nn.Linear(5, 3)
-
-    def forward(self, t, x):
-        return self.last(torch.tanh(self.first(t, x)))
-
-
 def network(**block):
     torch.manual_seed(0)
-    ode = og.NeuralODE(Field(), learn_times=True, **block)
+    ode = og.NeuralODE(PlainField(3, 5), learn_times=True, **block)
     return nn.Sequential(nn.Linear(4, 3), ode, nn.Linear(3, 3)).double()
 
 

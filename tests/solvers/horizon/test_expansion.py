@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call, hessian, jacrev
+from vector_fields import PlainField
 
 from ocngame import NeuralODE
 from ocngame.errors import InvalidInputError, NonFiniteError
-from ocngame.games.continuous import LearnedTimes, TimeBounds, TimeCost, TimeLinear
+from ocngame.games.continuous import LearnedTimes, TimeBounds, TimeCost
 from ocngame.solvers.horizon import ExactTimes, GaussNewtonTimes
 
 KINDS = [ExactTimes(), GaussNewtonTimes()]
@@ -17,18 +18,9 @@ BACKWARD = {"times": (1.0, 0.6, 0.0), "step": 0.25, "method": "heun"}
 BLOCKS = [ONE, SEVERAL, BACKWARD]
 
 
-class Field(nn.Module):
-    def __init__(self, size=3):
-        super().__init__()
-        self.first, self.last = TimeLinear(size, 5), nn.Linear(5, size)
-
-    def forward(self, t, x):
-        return self.last(torch.tanh(self.first(t, x)))
-
-
 def network(every=False, **block):
     torch.manual_seed(0)
-    ode = NeuralODE(Field(), learn_times=True, every=every, **block)
+    ode = NeuralODE(PlainField(3, 5), learn_times=True, every=every, **block)
     size = 3 * len(ode.times) if every else 3
     return nn.Sequential(nn.Linear(4, 3), ode, nn.Flatten(), nn.Linear(size, 3)).double()
 
@@ -152,7 +144,7 @@ def test_the_slope_becomes_that_of_the_continuous_flow():
 @pytest.mark.parametrize("kind", KINDS)
 def test_expanding_leaves_no_trace(kind):
     torch.manual_seed(0)
-    ode = NeuralODE(Field(), learn_times=True)
+    ode = NeuralODE(PlainField(3, 5), learn_times=True)
     model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Dropout(0.5), ode)
     x, y = torch.randn(6, 4), batch()[1]
     LOSS(model(x), y).backward()

@@ -3,26 +3,18 @@
 import pytest
 import torch
 from torch import nn
+from vector_fields import PlainField
 
 import ocngame as og
-from ocngame.games.continuous import TimeBounds, TimeCost, TimeLinear
+from ocngame.games.continuous import TimeBounds, TimeCost
 from ocngame.solvers.horizon import ExactTimes, SecondOrderTimes, TimeControl
 
 STEPS = 30
 
 
-class Field(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.last = TimeLinear(4, 12), nn.Linear(12, 4)
-
-    def forward(self, t, x):
-        return self.last(torch.tanh(self.first(t, x)))
-
-
 def task(seed):
     torch.manual_seed(seed)
-    ode = og.NeuralODE(Field(), times=(0.0, 1.0), steps=3, learn_times=True)
+    ode = og.NeuralODE(PlainField(4, 12), times=(0.0, 1.0), steps=3, learn_times=True)
     model = nn.Sequential(nn.Linear(6, 4), ode, nn.Linear(4, 3)).double()
     x = torch.randn(512, 6, dtype=torch.float64)
     y = (x[:, :2].square().sum(1) - x[:, 2]).mul(0.6).clamp(0, 2.9).long()
