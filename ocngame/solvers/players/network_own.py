@@ -87,14 +87,17 @@ class NetworkOwn(OwnCurvature):
         refresh = measured and self.rhythm.refreshes(step, last)
         refresh = refresh or float(state["damping"]) != reading.damping
         new = state | self.others.update(state, reading)
-        columns = _measure(self.columns, reading, step) if measured else {}
+        reads = measured and self.curvature.needs_columns
+        columns = _measure(self.columns, reading, step) if reads else {}
         for i, network in reading.networks.items():
-            slopes = Layout(network, reading.point.game, i).split(_own(reading, i))
+            slopes = []
+            if measured:
+                slopes = Layout(network, reading.point.game, i).split(_own(reading, i))
             for t, control in enumerate(network.controls):
                 rule = rule_for(self.curvature, control.factored)
                 own = _stage(state, i, t)
-                if i in columns:
-                    own = rule.update(own, columns[i][t], slopes[t])
+                if measured:
+                    own = rule.update(own, columns[i][t] if reads else None, slopes[t])
                 if refresh:
                     own = rule.refresh(own, reading.damping)
                 new |= {f"{i}.{t}.{name}": value for name, value in own.items()}
