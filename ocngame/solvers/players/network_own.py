@@ -34,6 +34,7 @@ from ocngame.curvature import Curvature, KroneckerCurvature, rule_for
 from ocngame.errors import InvalidInputError
 from ocngame.games import PlayerGame
 from ocngame.games.player_calls import PlayerNetwork, record_calls
+from ocngame.games.player_derivatives import leaves_of
 from ocngame.linalg import Columns, joined_samples
 from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.solvers.players.curvature import DiagonalOwn, OwnCurvature, OwnReading
@@ -211,7 +212,7 @@ def _own(reading: OwnReading, player: int) -> Tensor:
 def _measure(rule: OutputColumns, reading: OwnReading, step: int) -> dict[int, list[Columns]]:
     """Give the columns of every player's stages."""
     game = reading.point.game
-    values = [[v.detach().requires_grad_() for v in own] for own in game.values()]
+    values = leaves_of(game.values())
     with torch.enable_grad():
         costs, rollouts = record_calls(game, reading.networks, values, *reading.batch)
         if reading.weights is not None:

@@ -26,6 +26,7 @@ from ocngame._checks import in_range, positive
 from ocngame.bellman import bargaining_weights
 from ocngame.errors import CheckpointError, InvalidInputError
 from ocngame.games import PlayerGame
+from ocngame.games.player_derivatives import joined, leaves_of
 from ocngame.solvers.players.averaging import IterateAverage
 
 __all__ = ["BargainingWeights", "GivenWeights", "TeamConfig", "TeamInfo", "TeamOpt", "TeamWeights"]
@@ -261,7 +262,7 @@ class TeamOpt:
         """Give costs (N,) and gradients over the joint control, a row each or of the sum."""
         game = self.game
         with torch.enable_grad():
-            values = [[v.detach().requires_grad_() for v in own] for own in game.values()]
+            values = leaves_of(game.values())
             leaves = [leaf for own in values for leaf in own]
             costs = targets = game.evaluate(values, *batch)
             if self._given is not None:
@@ -279,11 +280,7 @@ class TeamOpt:
             raise InvalidInputError(
                 f"costs: expected the cost of {whose} to depend on a control, but it does not"
             )
-        parts = [
-            torch.zeros_like(leaf) if slope is None else slope
-            for leaf, slope in zip(leaves, slopes, strict=True)
-        ]
-        return torch.cat([part.reshape(-1) for part in parts])
+        return joined(slopes, leaves)
 
     def _refused(self, costs: Tensor, reason: str) -> TeamInfo:
         return TeamInfo(costs=tuple(costs.tolist()), accepted=False, reason=reason)
