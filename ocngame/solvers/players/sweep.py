@@ -147,7 +147,7 @@ class SweepOpt:
         Returns:
             A joint control, shape (m,), for `game.assign`.
         """
-        return torch.cat([value.reshape(-1) for value in self._average.values])
+        return self._average.joined()
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a later run needs to go on, without the players' tensors.
