@@ -201,7 +201,7 @@ class TeamOpt:
         if weights is None:
             return self._refused(costs, "no move helps every player")
         square = second * self._state["square"] + (1 - second) * (weights @ scaled) ** 2
-        root = (square / (1 - second**count)).sqrt() + self.config.epsilon
+        root = self._root(square, count)
         self._state = {"mean": mean, "square": square, "size": size}
         self._count = count
         self.game.assign(self.game.control - self.lr / (1 - first**count) * (weights @ mean) / root)
@@ -247,16 +247,17 @@ class TeamOpt:
     def _agree(self, mean: Tensor) -> Tensor | None:
         if self._given is not None:
             return torch.ones(1).to(mean)
-        root = None
-        if self._count > 0:
-            correction = 1 - self.config.decay**self._count
-            root = (self._state["square"] / correction).sqrt() + self.config.epsilon
+        root = self._root(self._state["square"], self._count) if self._count > 0 else None
 
         def inner(slopes: Tensor) -> Tensor:
             products = (slopes if root is None else slopes / root) @ slopes.mT
             return 0.5 * (products + products.mT)
 
         return self.config.weights.agree(mean, inner)
+
+    def _root(self, square: Tensor, count: int) -> Tensor:
+        """Give the diagonal of M from the average of squares after so many steps."""
+        return (square / (1 - self.config.decay**count)).sqrt() + self.config.epsilon
 
     def _slopes(self, batch: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
         """Give costs (N,) and gradients over the joint control, a row each or of the sum."""
