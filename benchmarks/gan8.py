@@ -162,7 +162,7 @@ def play(contender: Contender, lr: float, seed: int, settings: Settings) -> Resu
         else:
             progress = used / settings.seconds
     last = _judged(ready)
-    game.assign(torch.cat([value.reshape(-1) for value in average.values]))
+    game.assign(average.joined())
     return Result(
         steps=steps, evaluations=evaluations, seconds=used, last=last, mean=_judged(ready)
     )

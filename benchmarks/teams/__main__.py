@@ -60,21 +60,16 @@ def play(
     team = TASKS[task](seed)
     noise = torch.Generator().manual_seed(seed + 1)
     end, used = LinearEnd(), 0.0
-    step = make(team.game, lr)
-    owner: Any = getattr(step, "__self__", None)
+    mover = make(team.game, lr)
     for k in range(_STEPS):
         rows = torch.randint(len(team.train[0]), (_BATCH,), generator=noise)
         batch = [part[rows] for part in team.train]
         before = time.process_time()
-        _set_lr(step if owner is None else owner, lr * max(end.factor(k / _STEPS), 1e-3))
-        step(*batch)
+        mover.lr = lr * max(end.factor(k / _STEPS), 1e-3)
+        mover.step(*batch)
         used += time.process_time() - before
     scores = dict(team.scores())
     return Run(task=task, method=method, lr=lr, seed=seed, scores=scores, seconds=used)
-
-
-def _set_lr(method: Any, lr: float) -> None:
-    method.lr = lr
 
 
 def stored() -> dict[tuple[str, str, float, int], Run]:
@@ -84,7 +79,10 @@ def stored() -> dict[tuple[str, str, float, int], Run]:
 
 
 def wanted(done: dict, task: str) -> Iterator[tuple[str, Any, float, int]]:
-    """Give what is to be run: first the grid, then the seeds at the best of it."""
+    """Give what is to be run: first the grid, then the seeds at the best of it.
+
+    A method's grid has to be done when what comes after it is asked for.
+    """
     chosen = {}
     for name, make in METHODS.items():
         for lr in _GRID:
@@ -95,15 +93,6 @@ def wanted(done: dict, task: str) -> Iterator[tuple[str, Any, float, int]]:
             yield name, make, chosen[name], seed
         for label, player in TASKS[task](seed).alone.items():
             yield f"only {label}", alone(player), chosen["sum"], seed
-
-
-def _keys(done: dict, task: str) -> Iterator[tuple[str, str, float, int]]:
-    for name in METHODS:
-        for lr in _GRID:
-            yield task, name, lr, _TUNING_SEED
-    if all((task, name, lr, _TUNING_SEED) in done for name in METHODS for lr in _GRID):
-        for name, _, lr, seed in wanted(done, task):
-            yield task, name, lr, seed
 
 
 def _best(done: dict, task: str, name: str) -> float:
@@ -132,7 +121,7 @@ def report() -> None:
     """Print a table per task: means over the seeds, and the lowest and highest mean score."""
     done = stored()
     for task in TASKS:
-        if any(key not in done for key in _keys(done, task)):
+        if any((task, name, lr, seed) not in done for name, _, lr, seed in wanted(done, task)):
             print(f"\n{task}: runs are missing")
             continue
         first = next(run for run in done.values() if run.task == task)

@@ -1,4 +1,4 @@
-"""Who moves the team: each from a game and a step size, by one call per batch.
+"""Who moves the team: each from a game and a step size, which may be changed between steps.
 
 The published methods are those of torchjd (0.18, with cvxpy and ecos for NashMTL and qpsolvers and
 quadprog for UPGrad); they turn the costs' gradients into one direction, which Adam follows.
@@ -6,7 +6,7 @@ quadprog for UPGrad); they turn the costs' gradients into one direction, which A
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -23,21 +23,29 @@ from ocngame.solvers.players import (
 
 __all__ = ["METHODS", "alone"]
 
-Step = Callable[..., Any]
+
+class Method(Protocol):
+    """What moves a team."""
+
+    lr: float
+
+    def step(self, *batch: Tensor) -> Any:
+        """Make one step."""
+        ...
 
 
-def alone(player: int) -> Callable[[PlayerGame, float], Step]:
+def alone(player: int) -> Callable[[PlayerGame, float], Method]:
     """Give the method that follows one player's cost only."""
 
-    def make(game: PlayerGame, lr: float) -> Step:
+    def make(game: PlayerGame, lr: float) -> Method:
         values = tuple(float(i == player) for i in range(game.player_count))
         return _team(GivenWeights(values=values))(game, lr)
 
     return make
 
 
-def _team(weights: TeamWeights) -> Callable[[PlayerGame, float], Step]:
-    return lambda game, lr: TeamOpt(game, lr=lr, config=TeamConfig(weights=weights)).step
+def _team(weights: TeamWeights) -> Callable[[PlayerGame, float], Method]:
+    return lambda game, lr: TeamOpt(game, lr=lr, config=TeamConfig(weights=weights))
 
 
 class _Equalised:
@@ -47,7 +55,7 @@ class _Equalised:
         self._game, self.lr = game, lr
         self._team: TeamOpt | None = None
 
-    def __call__(self, *batch: Tensor) -> Any:
+    def step(self, *batch: Tensor) -> Any:
         if self._team is None:
             costs = self._game.evaluate(self._game.values(), *batch)
             values = tuple(1 / max(abs(float(cost)), 1e-9) for cost in costs)
@@ -69,7 +77,7 @@ class _Published:
         self._leaves = [p for own in game.parameters for p in own]
         self._adam = torch.optim.Adam(self._leaves, lr=lr)
 
-    def __call__(self, *batch: Tensor) -> None:
+    def step(self, *batch: Tensor) -> None:
         costs = self._game.evaluate([list(own) for own in self._game.parameters], *batch)
         rows = [
             torch.autograd.grad(cost, self._leaves, retain_graph=True, materialize_grads=True)
@@ -84,15 +92,15 @@ class _Published:
         self._adam.step()
 
 
-def _published(name: str, **settings: Any) -> Callable[[PlayerGame, float], Step]:
+def _published(name: str, **settings: Any) -> Callable[[PlayerGame, float], Method]:
     return lambda game, lr: _Published(name, settings, game, lr)
 
 
-METHODS: dict[str, Callable[[PlayerGame, float], Step]] = {
+METHODS: dict[str, Callable[[PlayerGame, float], Method]] = {
     "bargaining": _team(BargainingWeights()),
     "sum": _team(GivenWeights()),
     "equalised": _Equalised,
-    "each alone": lambda game, lr: SweepOpt(game, lr=lr).step,
+    "each alone": lambda game, lr: SweepOpt(game, lr=lr),
     "NashMTL": _published("NashMTL", update_weights_every=10),
     "UPGrad": _published("UPGrad"),
     "AlignedMTL": _published("AlignedMTL"),

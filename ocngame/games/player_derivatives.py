@@ -21,7 +21,37 @@ from torch import Tensor
 from ocngame.errors import InvalidInputError
 from ocngame.games.players import PlayerGame, Values
 
-__all__ = ["GamePoint", "own_gradients"]
+__all__ = ["GamePoint", "joined", "leaves_of", "own_gradients"]
+
+
+def leaves_of(values: Values) -> Values:
+    """Give tensors of the same values to differentiate by.
+
+    Args:
+        values: The players' tensors.
+
+    Returns:
+        Detached tensors that need gradients.
+    """
+    return [[value.detach().requires_grad_() for value in own] for own in values]
+
+
+def joined(parts: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensor:
+    """Put gradients together.
+
+    Args:
+        parts: By each of the tensors, None where nothing depends on it.
+        like: The tensors.
+
+    Returns:
+        One vector, zero for None.
+    """
+    return torch.cat(
+        [
+            torch.zeros_like(leaf).reshape(-1) if part is None else part.reshape(-1)
+            for part, leaf in zip(parts, like, strict=True)
+        ]
+    )
 
 
 def own_gradients(
@@ -38,13 +68,10 @@ def own_gradients(
         Costs, shape (N,), and xi, shape (m,); both detached.
     """
     with torch.enable_grad():
-        leaves = _leaves(values)
+        leaves = leaves_of(values)
         costs = game.evaluate(leaves, *batch)
-        rows = []
-        for i, cost in enumerate(costs):
-            grads = _gradient(game, i, cost, leaves, [i], create_graph=False)
-            rows.append(_join(grads, leaves[i]))
-    return torch.stack([c.detach() for c in costs]), torch.cat(rows)
+        slope = _own_gradient(game, costs, leaves)
+    return torch.stack([c.detach() for c in costs]), slope
 
 
 class GamePoint:
@@ -76,15 +103,9 @@ class GamePoint:
         self.game = game
         self.products = 0
         with torch.enable_grad():
-            self._leaves = _leaves(values)
+            self._leaves = leaves_of(values)
             self._costs = game.evaluate(self._leaves, *batch)
-            self._own: Tensor | None = None
-            if own_only:
-                rows = [
-                    _join(_gradient(game, i, cost, self._leaves, [i], create_graph=False), own)
-                    for i, (cost, own) in enumerate(zip(self._costs, self._leaves, strict=True))
-                ]
-                self._own = torch.cat(rows)
+            self._own = _own_gradient(game, self._costs, self._leaves) if own_only else None
         if not own_only:
             _ = self._graphs
         self.costs = torch.stack([cost.detach() for cost in self._costs])
@@ -102,7 +123,7 @@ class GamePoint:
     def gradients(self) -> Tensor:
         """Whole gradients g^i, shape (N, m), detached."""
         flat = [leaf for own in self._leaves for leaf in own]
-        return torch.stack([_join(graph, flat).detach() for graph in self._graphs])
+        return torch.stack([joined(graph, flat).detach() for graph in self._graphs])
 
     @property
     def own_gradient(self) -> Tensor:
@@ -222,7 +243,7 @@ class GamePoint:
         ]
         self.products += 1
         if not pairs:
-            return torch.zeros_like(_join([None] * len(wanted), wanted))
+            return torch.zeros_like(joined([None] * len(wanted), wanted))
         found = torch.autograd.grad(
             [g for g, _ in pairs],
             wanted,
@@ -230,11 +251,17 @@ class GamePoint:
             retain_graph=True,
             allow_unused=True,
         )
-        return _join(found, wanted).detach()
+        return joined(found, wanted).detach()
 
 
-def _leaves(values: Values) -> Values:
-    return [[value.detach().requires_grad_() for value in own] for own in values]
+def _own_gradient(game: PlayerGame, costs: Sequence[Tensor], leaves: Values) -> Tensor:
+    """Give xi of costs with their graph, shape (m,)."""
+    return torch.cat(
+        [
+            joined(_gradient(game, i, cost, leaves, [i], create_graph=False), own)
+            for i, (cost, own) in enumerate(zip(costs, leaves, strict=True))
+        ]
+    )
 
 
 def _gradient(
@@ -260,12 +287,3 @@ def _gradient(
             "control, but it does not"
         )
     return list(found)
-
-
-def _join(parts: Sequence[Tensor | None], like: Sequence[Tensor]) -> Tensor:
-    return torch.cat(
-        [
-            torch.zeros_like(leaf).reshape(-1) if part is None else part.reshape(-1)
-            for part, leaf in zip(parts, like, strict=True)
-        ]
-    )

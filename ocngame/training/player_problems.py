@@ -1,9 +1,10 @@
 """The games of the adversarial job by name: those that need nothing, and those that need data."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ocngame.games.differentiable import READY_PLAYERS, ReadyPlayers, image_gan
-from ocngame.training.datasets import LabelledData, load_data
+from ocngame.training.datasets import load_data
 from ocngame.training.judge import Judge
 
 __all__ = ["PROBLEMS", "problem_maker"]
@@ -29,13 +30,7 @@ def problem_maker(name: str, seed: int) -> Callable[[], ReadyPlayers]:
     source, height, penalty = _IMAGES[name]
     data = load_data(source, scaling="none", test_fraction=0.2, seed=0)
     top = float(data.x_train.max())
-    scaled = LabelledData(
-        x_train=data.x_train / top,
-        y_train=data.y_train,
-        x_test=data.x_test / top,
-        y_test=data.y_test,
-        classes=data.classes,
-    )
+    scaled = replace(data, x_train=data.x_train / top, x_test=data.x_test / top)
     judge = Judge(scaled)
     images = scaled.x_train.reshape(len(scaled.x_train), height, -1)
     note = (

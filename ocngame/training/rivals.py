@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor
 
 from ocngame.games.differentiable import ReadyPlayers
@@ -157,7 +156,7 @@ class Rival:
             return
         game = self.ready.game
         before = game.control
-        game.assign(torch.cat([value.reshape(-1) for value in self._average.values]))
+        game.assign(self._average.joined())
         try:
             yield self.ready
         finally:

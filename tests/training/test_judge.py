@@ -1,18 +1,19 @@
 """The judge of images: what it tells apart, and its distance against the definition."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from ocngame.training.datasets import LabelledData, load_data
+from ocngame.training.datasets import load_data
 from ocngame.training.judge import Judge, frechet_distance
 
 
 @pytest.fixture(scope="module")
 def digits():
     data = load_data("digits", scaling="none", test_fraction=0.2, seed=0)
-    scaled = {name: getattr(data, name) for name in ("y_train", "y_test", "classes")}
-    return LabelledData(x_train=data.x_train / 16, x_test=data.x_test / 16, **scaled)
+    return replace(data, x_train=data.x_train / 16, x_test=data.x_test / 16)
 
 
 def test_the_distance_is_the_one_of_the_definition():

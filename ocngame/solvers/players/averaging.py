@@ -45,6 +45,14 @@ class IterateAverage:
         for value, tensor in zip(self.values, self._tensors, strict=True):
             value.lerp_(tensor, 1 - memory)
 
+    def joined(self) -> Tensor:
+        """Give the average as one vector: of a game's tensors, a joint control.
+
+        Returns:
+            The values in the order of the tensors.
+        """
+        return torch.cat([value.reshape(-1) for value in self.values])
+
     def state_dict(self) -> dict[str, Any]:
         """Give what a later run needs to go on.
 

@@ -8,7 +8,7 @@ low-rank terms `|theta| q q'`. A Stackelberg leader's row needs a transposed sol
 followers' block for every product, `Z' y = y_L - S_FL' S_FF^{-T} y_F`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -144,7 +144,8 @@ class KrylovStage(Stage):
     def _solve_blocks(self, damping: float, start: Tensor | None) -> list[KrylovResult]:
         """Solve `L S R y = -L s`, `du = R y`, or block by block where that is all of S."""
         assert self._blocks is not None  # noqa: S101 - only called where there are any
-        joined = JoinedBlock(self._blocks, self._own_slices)
+        makers = range(len(self._blocks))
+        joined = JoinedBlock(self._blocks, [self._block(maker) for maker in makers])
         if self._alone or len(self._blocks) == 1:
             return [KrylovResult(-joined.solve(self.slope, damping), 0.0, 0, converged=True)]
 
@@ -162,13 +163,6 @@ class KrylovStage(Stage):
     def _alone(self) -> bool:
         """Whether nobody expects the others to move."""
         return self._rule.information is InformationStructure.OWN_BLOCK
-
-    @property
-    def _own_slices(self) -> Sequence[slice]:
-        """Where every decision maker's block acts."""
-        if self._rule.information is InformationStructure.COOPERATIVE:
-            return [slice(0, len(self.slope))]
-        return self._rule.slices
 
     def _makers(self) -> list[int]:
         if self._rule.information is InformationStructure.COOPERATIVE:
@@ -249,9 +243,7 @@ class KrylovStage(Stage):
         return rows
 
     def _own(self, maker: int, v: Tensor, damping: float, *, true: bool = False) -> Tensor:
-        """Multiply with one decision maker's own block."""
-        if self._blocks is not None and not true:
-            return self._blocks[maker].matmul(v, damping)
+        """Multiply with one decision maker's own Hessian, true or made positive."""
         if self._rule.information is InformationStructure.COOPERATIVE:
             weights = self._weights().tolist()
             image = torch.zeros_like(v)

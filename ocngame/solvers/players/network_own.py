@@ -34,6 +34,7 @@ from ocngame.curvature import Curvature, KroneckerCurvature, rule_for
 from ocngame.errors import InvalidInputError
 from ocngame.games import PlayerGame
 from ocngame.games.player_calls import PlayerNetwork, record_calls
+from ocngame.games.player_derivatives import leaves_of
 from ocngame.linalg import Columns, joined_samples
 from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.solvers.players.curvature import DiagonalOwn, OwnCurvature, OwnReading
@@ -72,40 +73,43 @@ class NetworkOwn(OwnCurvature):
 
     def init(self, game: PlayerGame, networks: Mapping[int, PlayerNetwork]) -> State:
         """Give the empty states of all stages."""
-        state = _counters()
+        state = self.others.init(game, {}) | _counters()
         for i, network in networks.items():
             like = game.parameters[i][0].detach()
             for t, control in enumerate(network.controls):
                 found = rule_for(self.curvature, control.factored).init(control.shape, like)
                 state |= {f"{i}.{t}.{name}": value for name, value in found.items()}
-        return state | self.others.init(game, {})
+        return state
 
     def update(self, state: State, reading: OwnReading) -> State:
         """Measure and factorise where it is due; factorise where lambda has changed as well."""
-        step, last = int(state["step"]), int(state["refreshed"])
+        step, last = int(state["count"]), int(state["refreshed"])
         measured = not self.curvature.needs_columns or self.rhythm.measures(step)
         refresh = measured and self.rhythm.refreshes(step, last)
         refresh = refresh or float(state["damping"]) != reading.damping
-        new = state | self.others.update(_part(state, "square", "count"), reading)
-        columns = _measure(self.columns, reading, step) if measured else {}
+        new = state | self.others.update(state, reading)
+        reads = measured and self.curvature.needs_columns
+        columns = _measure(self.columns, reading, step) if reads else {}
         for i, network in reading.networks.items():
-            slopes = Layout(network, reading.point.game, i).split(_own(reading, i))
+            slopes = []
+            if measured:
+                slopes = Layout(network, reading.point.game, i).split(_own(reading, i))
             for t, control in enumerate(network.controls):
                 rule = rule_for(self.curvature, control.factored)
                 own = _stage(state, i, t)
-                if i in columns:
-                    own = rule.update(own, columns[i][t], slopes[t])
+                if measured:
+                    own = rule.update(own, columns[i][t] if reads else None, slopes[t])
                 if refresh:
                     own = rule.refresh(own, reading.damping)
                 new |= {f"{i}.{t}.{name}": value for name, value in own.items()}
         if refresh:
             new["refreshed"] = torch.tensor(float(step), dtype=torch.float64)
             new["damping"] = torch.tensor(reading.damping, dtype=torch.float64)
-        return new | {"step": state["step"] + 1}
+        return new
 
     def blocks(self, state: State, reading: OwnReading) -> list[OwnBlock]:
         """Give every player's block."""
-        rest = self.others.diagonal(_part(state, "square", "count"))
+        rest = self.others.diagonal(state)
         found: list[OwnBlock] = []
         for i, network in reading.networks.items():
             controls = network.controls
@@ -147,19 +151,18 @@ class GramOwn(OwnCurvature):
         return _networks(game)
 
     def init(self, game: PlayerGame, networks: Mapping[int, PlayerNetwork]) -> State:
-        """Give the counters: blocks are those of the batch alone."""
-        return _counters() | self.others.init(game, {})
+        """Give the state of the other parameters: blocks are those of the batch alone."""
+        return self.others.init(game, {})
 
     def update(self, state: State, reading: OwnReading) -> State:
-        """Count the step."""
-        new = state | self.others.update(_part(state, "square", "count"), reading)
-        return new | {"step": state["step"] + 1}
+        """Take the step into the state of the other parameters, which counts it."""
+        return self.others.update(state, reading)
 
     def blocks(self, state: State, reading: OwnReading) -> list[OwnBlock]:
         """Measure the batch and give every player's block."""
-        rest = self.others.diagonal(_part(state, "square", "count"))
+        rest = self.others.diagonal(state)
         found: list[OwnBlock] = []
-        for i, columns in _measure(self.columns, reading, int(state["step"]) - 1).items():
+        for i, columns in _measure(self.columns, reading, int(state["count"]) - 1).items():
             layout = Layout(reading.networks[i], reading.point.game, i)
             count = columns[0].count[0] * columns[0].count[1]
             if count > self.largest:
@@ -192,12 +195,9 @@ def _networks(game: PlayerGame) -> dict[int, PlayerNetwork]:
 
 
 def _counters() -> State:
-    names = {"step": 0.0, "refreshed": -1.0, "damping": float("nan")}
+    """Give the step of the last factorisation and its damping; `others` counts the steps."""
+    names = {"refreshed": -1.0, "damping": float("nan")}
     return {name: torch.tensor(value, dtype=torch.float64) for name, value in names.items()}
-
-
-def _part(state: State, *names: str) -> State:
-    return {name: state[name] for name in names}
 
 
 def _stage(state: State, player: int, stage: int) -> State:
@@ -212,7 +212,7 @@ def _own(reading: OwnReading, player: int) -> Tensor:
 def _measure(rule: OutputColumns, reading: OwnReading, step: int) -> dict[int, list[Columns]]:
     """Give the columns of every player's stages."""
     game = reading.point.game
-    values = [[v.detach().requires_grad_() for v in own] for own in game.values()]
+    values = leaves_of(game.values())
     with torch.enable_grad():
         costs, rollouts = record_calls(game, reading.networks, values, *reading.batch)
         if reading.weights is not None:

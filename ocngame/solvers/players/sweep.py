@@ -27,6 +27,7 @@ from torch import Tensor
 from ocngame._checks import in_range, non_negative, positive
 from ocngame.errors import CheckpointError, InvalidInputError
 from ocngame.games import PlayerGame
+from ocngame.games.player_derivatives import joined
 from ocngame.games.players import Values
 from ocngame.solvers.players.averaging import IterateAverage
 from ocngame.solvers.players.info import PlayerStepInfo
@@ -146,7 +147,7 @@ class SweepOpt:
         Returns:
             A joint control, shape (m,), for `game.assign`.
         """
-        return torch.cat([value.reshape(-1) for value in self._average.values])
+        return self._average.joined()
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a later run needs to go on, without the players' tensors.
@@ -189,11 +190,7 @@ class SweepOpt:
                 f"costs: expected the cost of player {self.game.names[player]!r} to depend on its "
                 "own control, but it does not"
             )
-        parts = [
-            torch.zeros_like(v) if slope is None else slope
-            for v, slope in zip(own, slopes, strict=True)
-        ]
-        return cost.detach(), torch.cat([part.reshape(-1) for part in parts])
+        return cost.detach(), joined(slopes, own)
 
     def _move(self, state: dict[str, Tensor], block: slice, slope: Tensor) -> Tensor:
         """Take a gradient into a player's averages and give its move."""

@@ -26,6 +26,7 @@ from ocngame._checks import in_range, positive
 from ocngame.bellman import bargaining_weights
 from ocngame.errors import CheckpointError, InvalidInputError
 from ocngame.games import PlayerGame
+from ocngame.games.player_derivatives import joined, leaves_of
 from ocngame.solvers.players.averaging import IterateAverage
 
 __all__ = ["BargainingWeights", "GivenWeights", "TeamConfig", "TeamInfo", "TeamOpt", "TeamWeights"]
@@ -200,7 +201,7 @@ class TeamOpt:
         if weights is None:
             return self._refused(costs, "no move helps every player")
         square = second * self._state["square"] + (1 - second) * (weights @ scaled) ** 2
-        root = (square / (1 - second**count)).sqrt() + self.config.epsilon
+        root = self._root(square, count)
         self._state = {"mean": mean, "square": square, "size": size}
         self._count = count
         self.game.assign(self.game.control - self.lr / (1 - first**count) * (weights @ mean) / root)
@@ -214,7 +215,7 @@ class TeamOpt:
         Returns:
             A joint control, shape (m,), for `game.assign`.
         """
-        return torch.cat([value.reshape(-1) for value in self._average.values])
+        return self._average.joined()
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a later run needs to go on, without the players' tensors.
@@ -246,10 +247,7 @@ class TeamOpt:
     def _agree(self, mean: Tensor) -> Tensor | None:
         if self._given is not None:
             return torch.ones(1).to(mean)
-        root = None
-        if self._count > 0:
-            correction = 1 - self.config.decay**self._count
-            root = (self._state["square"] / correction).sqrt() + self.config.epsilon
+        root = self._root(self._state["square"], self._count) if self._count > 0 else None
 
         def inner(slopes: Tensor) -> Tensor:
             products = (slopes if root is None else slopes / root) @ slopes.mT
@@ -257,11 +255,15 @@ class TeamOpt:
 
         return self.config.weights.agree(mean, inner)
 
+    def _root(self, square: Tensor, count: int) -> Tensor:
+        """Give the diagonal of M from the average of squares after so many steps."""
+        return (square / (1 - self.config.decay**count)).sqrt() + self.config.epsilon
+
     def _slopes(self, batch: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
         """Give costs (N,) and gradients over the joint control, a row each or of the sum."""
         game = self.game
         with torch.enable_grad():
-            values = [[v.detach().requires_grad_() for v in own] for own in game.values()]
+            values = leaves_of(game.values())
             leaves = [leaf for own in values for leaf in own]
             costs = targets = game.evaluate(values, *batch)
             if self._given is not None:
@@ -279,11 +281,7 @@ class TeamOpt:
             raise InvalidInputError(
                 f"costs: expected the cost of {whose} to depend on a control, but it does not"
             )
-        parts = [
-            torch.zeros_like(leaf) if slope is None else slope
-            for leaf, slope in zip(leaves, slopes, strict=True)
-        ]
-        return torch.cat([part.reshape(-1) for part in parts])
+        return joined(slopes, leaves)
 
     def _refused(self, costs: Tensor, reason: str) -> TeamInfo:
         return TeamInfo(costs=tuple(costs.tolist()), accepted=False, reason=reason)

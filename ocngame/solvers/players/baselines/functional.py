@@ -10,11 +10,11 @@ With `xi_i` player i's own gradient, every player moves by its own rule at once,
 Any object with these two functions will do; TorchOpt itself is not imported.
 """
 
-from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_structure, tree_unflatten
 
 from ocngame.errors import CheckpointError, InvalidInputError
 from ocngame.games import PlayerGame
@@ -77,7 +77,7 @@ class FunctionalPlayers(FirstOrder):
         Returns:
             Plain data and tensors.
         """
-        return {"states": [list(_leaves(state)) for state in self._states]}
+        return {"states": [tree_leaves(state) for state in self._states]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` gave.
@@ -88,12 +88,11 @@ class FunctionalPlayers(FirstOrder):
         Raises:
             CheckpointError: if it belongs to other rules or another game.
         """
-        kept = state.get("states", [])
-        if [len(leaves) for leaves in kept] != [len(list(_leaves(s))) for s in self._states]:
+        kept, forms = state.get("states", []), [tree_structure(own) for own in self._states]
+        if [len(leaves) for leaves in kept] != [form.num_leaves for form in forms]:
             raise CheckpointError("state: expected the state of the same rules on the same game")
-        self._states = [
-            _rebuilt(old, iter(leaves)) for old, leaves in zip(self._states, kept, strict=True)
-        ]
+        pairs = zip(kept, forms, strict=True)
+        self._states = [tree_unflatten(leaves, form) for leaves, form in pairs]
 
     def _advance(self, control: Tensor, slope: Tensor, batch: tuple[Any, ...]) -> Tensor:
         values, slopes = self.game.split(control), self.game.split(slope)
@@ -103,25 +102,3 @@ class FunctionalPlayers(FirstOrder):
             changes, self._states[i] = rule.update(kept, self._states[i], params=own, inplace=False)
             moved.append([v + self.lr * d for v, d in zip(own, changes, strict=True)])
         return torch.cat([part.reshape(-1) for own in moved for part in own])
-
-
-def _leaves(tree: Any) -> Iterator[Any]:
-    """Give what a state holds, in order: states are made of tuples, lists and mappings."""
-    if isinstance(tree, dict):
-        for value in tree.values():
-            yield from _leaves(value)
-    elif isinstance(tree, (tuple, list)):
-        for value in tree:
-            yield from _leaves(value)
-    else:
-        yield tree
-
-
-def _rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
-    """Give a state of the same form with other leaves."""
-    if isinstance(tree, dict):
-        return {name: _rebuilt(value, leaves) for name, value in tree.items()}
-    if isinstance(tree, (tuple, list)):
-        parts = [_rebuilt(value, leaves) for value in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return next(leaves)
