@@ -88,8 +88,7 @@ class NetworkOwn(OwnCurvature):
         refresh = measured and self.rhythm.refreshes(step, last)
         refresh = refresh or float(state["damping"]) != reading.damping
         new = state | self.others.update(state, reading)
-        reads = measured and self.curvature.needs_columns
-        columns = _measure(self.columns, reading, step) if reads else {}
+        columns = _measure(self.columns, reading, step) if measured else {}
         for i, network in reading.networks.items():
             slopes = []
             if measured:
@@ -98,7 +97,7 @@ class NetworkOwn(OwnCurvature):
                 rule = rule_for(self.curvature, control.factored)
                 own = _stage(state, i, t)
                 if measured:
-                    own = rule.update(own, columns[i][t] if reads else None, slopes[t])
+                    own = rule.update(own, columns[i][t], slopes[t])
                 if refresh:
                     own = rule.refresh(own, reading.damping)
                 new |= {f"{i}.{t}.{name}": value for name, value in own.items()}
