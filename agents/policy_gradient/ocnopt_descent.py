@@ -107,6 +107,7 @@ def critic_descent(critic: Pass, settings: PolicyOCNOptSettings, seed: int) -> O
     """
     config = OCNOptConfig(
         step=TrustRegionStep(fraction=settings.critic_fraction),
+        fade=None,
         damping=FixedDamping(damping=settings.damping),
         rhythm=Rhythm(measure_every=settings.measure_every),
     )

@@ -9,7 +9,7 @@ from torch import nn
 from benchmarks.ode.store import Cell, Run
 from benchmarks.supervised.trainers import state_bytes
 from ocngame.solvers.ocnopt import OCNOpt
-from ocngame.training.ode.config import ODEConfig
+from ocngame.training.ode.config import WEIGHT_DECAY, ODEConfig
 from ocngame.training.ode.contenders import SETTINGS
 from ocngame.training.ode.problem import Problem, make_problem
 from ocngame.training.ode.solver import evaluations_of
@@ -47,6 +47,7 @@ class Ours:
             problem.network,
             problem.loss,
             lr=lr,
+            weight_decay=WEIGHT_DECAY,
             hessian=problem.hessian,
             config=SETTINGS,
         )

@@ -25,10 +25,12 @@ class Curvature(ABC):
         needs_columns: Whether `update` reads the columns of the output Hessian.
         needs_factors: Whether `update` reads columns as sums of outer products only; controls of
             other kinds then have their diagonal curvature (`rule_for`).
+        sizes: Names in the state of the remembered tensors that the curvature is linear in.
     """
 
     needs_columns: ClassVar[bool] = True
     needs_factors: ClassVar[bool] = False
+    sizes: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def init(self, shape: tuple[int, int], like: Tensor) -> State:
@@ -37,6 +39,10 @@ class Curvature(ABC):
     @abstractmethod
     def update(self, state: State, columns: Columns | None, gradient: Tensor) -> State:
         """Estimate: take in one batch's columns and its mean gradient of shape (o, i)."""
+
+    def faded(self, state: State, factor: float) -> State:
+        """Multiply the curvature that is remembered, not its cache, by a number."""
+        return state | {name: factor * state[name] for name in self.sizes}
 
     def refresh(self, state: State, damping: Tensor | float) -> State:
         """Recompute what is cached for `operator` (factorisations), under the given damping."""

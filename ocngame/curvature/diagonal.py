@@ -28,6 +28,8 @@ class DiagonalCurvature(Curvature):
         decay: Memory of the running mean, in [0, 1).
     """
 
+    sizes: ClassVar[tuple[str, ...]] = ("diagonal",)
+
     decay: float = 0.95
 
     def __post_init__(self) -> None:

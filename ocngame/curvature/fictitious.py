@@ -36,6 +36,7 @@ class FictitiousPlayers(Curvature):
     """
 
     needs_factors: ClassVar[bool] = True
+    sizes: ClassVar[tuple[str, ...]] = KroneckerCurvature.sizes
 
     count: int = 2
     decay: float = 0.95

@@ -1,6 +1,7 @@
 """Full curvature: the dense Gauss-Newton block of a stage, for small controls and as reference."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ class FullCurvature(Curvature):
     Attributes:
         decay: Memory of the block, in [0, 1).
     """
+
+    sizes: ClassVar[tuple[str, ...]] = ("matrix",)
 
     decay: float = 0.95
 

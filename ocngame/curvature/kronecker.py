@@ -57,6 +57,7 @@ class KroneckerCurvature(Curvature):
     """
 
     needs_factors: ClassVar[bool] = True
+    sizes: ClassVar[tuple[str, ...]] = ("left",)
 
     decay: float = 0.95
     widest: int = 128
@@ -123,6 +124,7 @@ class EigenKroneckerCurvature(Curvature):
     """
 
     needs_factors: ClassVar[bool] = True
+    sizes: ClassVar[tuple[str, ...]] = ("left", "eigenvalues")
 
     decay: float = 0.95
 

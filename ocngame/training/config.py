@@ -27,15 +27,15 @@ class OCNOptSettings:
 
     Attributes:
         lr: Scale of the step; 1 is the length that the model of the loss gives.
-        weight_decay: Decoupled weight decay, the part that a step takes away from the entries which
-            it makes smaller anyway.
+        weight_decay: Decoupled weight decay of the entries which a step makes smaller anyway; it
+            grows as the schedule lowers `lr` (`ocngame.solvers.ocnopt.decay`).
         feedback: Reaction of a stage to the moves of earlier ones. off: none, preconditioned
             backpropagation; per_sample: a value function for every sample; stacked: one for the
             batch; exact: the joint Gauss-Newton step of all stages.
     """
 
     lr: float = 1.0
-    weight_decay: float = 3e-3
+    weight_decay: float = 0.15
     feedback: Feedback = "off"
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from ocngame.solvers.ocnopt.damping import FixedDamping, Judge, LevenbergMarquar
 from ocngame.solvers.ocnopt.decay import Decay
 from ocngame.solvers.ocnopt.divergence import DivergenceStep
 from ocngame.solvers.ocnopt.estimate import Estimate
+from ocngame.solvers.ocnopt.fade import Fade
 from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.optimizer import OCNOpt
 from ocngame.solvers.ocnopt.report import StepInfo
@@ -21,6 +22,7 @@ __all__ = [
     "DivergenceStep",
     "Estimate",
     "Exp3",
+    "Fade",
     "FallbackRule",
     "Feedback",
     "FixedAlignment",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from ocngame._checks import in_range, one_of
+from ocngame._checks import in_range, non_negative, one_of
 from ocngame.curvature import (
     ColumnRule,
     Curvature,
@@ -16,6 +16,7 @@ from ocngame.errors import InvalidInputError
 from ocngame.solvers.ocnopt.cooperation import Cooperation
 from ocngame.solvers.ocnopt.damping import DampingRule, FixedDamping, LevenbergMarquardt
 from ocngame.solvers.ocnopt.decay import Decay
+from ocngame.solvers.ocnopt.fade import Fade
 from ocngame.solvers.ocnopt.fallback import FallbackRule
 from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.solvers.ocnopt.step_rule import StepRule
@@ -69,7 +70,10 @@ class OCNOptConfig:
         cooperation: How players of one stage move together; None if each moves by its own block.
         fallback: Rule for the parameters that no stage covers.
         decay: Which entries of a parameter its weight decay takes from.
+        decay_growth: Power of `1 - lr / (highest lr so far)` that the weight decay is multiplied
+            by; 0 for a decay that does not wait for the schedule.
         gradient_decay: Memory of the bias-corrected average of gradients (0: newest only).
+        fade: How memories follow the fall of the loss; None if they do not.
     """
 
     curvature: Curvature = field(default_factory=KroneckerCurvature)
@@ -82,7 +86,9 @@ class OCNOptConfig:
     fallback: FallbackRule = field(default_factory=FallbackRule)
     rhythm: Rhythm = field(default_factory=Rhythm)
     decay: Decay = Decay.CAUTIOUS
+    decay_growth: float = 2.0
     gradient_decay: float = 0.9
+    fade: Fade | None = field(default_factory=Fade)
 
     def __post_init__(self) -> None:
         """Validate the settings."""
@@ -112,6 +118,9 @@ class OCNOptConfig:
                 "columns: expected a rule that measures every sample beside feedback, got "
                 f"{self.columns!r}"
             )
+        if self.fade is not None and not isinstance(self.fade, Fade):
+            raise InvalidInputError(f"fade: expected a Fade or None, got {self.fade!r}")
+        non_negative("decay_growth", self.decay_growth)
         in_range("gradient_decay", self.gradient_decay, low=0.0, high=1.0, high_open=True)
 
     @classmethod
@@ -138,6 +147,7 @@ class OCNOptConfig:
             step=ModelStep(),
             damping=LevenbergMarquardt(),
             rhythm=Rhythm(refresh_every=1),
+            fade=None,
         )
         if kind is not Feedback.EXACT:
             return config

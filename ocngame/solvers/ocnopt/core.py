@@ -20,6 +20,7 @@ from ocngame.solvers.ocnopt.directions import (
     per_sample_game,
     stacked_game,
 )
+from ocngame.solvers.ocnopt.fade import Level
 from ocngame.solvers.ocnopt.step_rule import Proposal, Situation, StepLimit
 
 __all__ = [
@@ -75,6 +76,8 @@ class SolverState:
         predicted: Change of the batch loss that the last move promised, NaN without a model.
         refreshed: The step that factorised the curvature last; -1 if none has.
         rates: Learning rate of every stage at the last move.
+        room: Running mean of how far the loss could fall; NaN where that is unknown.
+        faded: Factor of remembered curvature that waits for the next measurement.
         memory: What the step rule remembers.
     """
 
@@ -84,6 +87,8 @@ class SolverState:
     predicted: float = math.nan
     refreshed: int = -1
     rates: Sequence[float] = ()
+    room: float = math.nan
+    faded: float = 1.0
     memory: Mapping[str, Tensor] = field(default_factory=dict)
 
 
@@ -150,6 +155,8 @@ def propose_move(
     """
     gradients, columns = derivatives.gradients, derivatives.columns
     measured = columns is not None or not config.uses_columns
+    level = Level() if config.fade is None else config.fade.level(state.room, limit.room)
+    faded = state.faded * level.curvature
     refresh = measured and config.rhythm.refreshes(state.step, state.refreshed)
     stages, operators, averages = [], [], []
     for i, (control, stage, gradient) in enumerate(
@@ -157,10 +164,12 @@ def propose_move(
     ):
         rule, curvature = _rule(config, control), stage.curvature
         if measured or not rule.needs_columns:
+            if faded < 1:
+                curvature = rule.faded(curvature, faded)
             curvature = rule.update(curvature, None if columns is None else columns[i], gradient)
         if refresh:
             curvature = rule.refresh(curvature, state.damping)
-        average, unbiased = _average(config, stage, gradient, state.step)
+        average, unbiased = _average(config, stage, gradient, state.step, level.gradients)
         stages.append(StageState(curvature, stage.last, average))
         averages.append(unbiased)
         operators.append(rule.operator(curvature, state.damping))
@@ -188,6 +197,8 @@ def propose_move(
             columns=columns,
             damping=state.damping,
             limit=limit,
+            fading=level.curvature,
+            overstated=level.overstated,
             memory=state.memory,
         )
     )
@@ -205,6 +216,8 @@ def propose_move(
         proposal.predicted,
         state.step if refresh else state.refreshed,
         limit.rates,
+        level.mean,
+        1.0 if measured else faded,
         proposal.memory,
     )
     return new, proposal, directions
@@ -215,11 +228,11 @@ def _rule(config: OCNOptConfig, control: NetworkControl) -> Curvature:
 
 
 def _average(
-    config: OCNOptConfig, stage: StageState, gradient: Tensor, step: int
+    config: OCNOptConfig, stage: StageState, gradient: Tensor, step: int, fading: float
 ) -> tuple[Tensor | None, Tensor]:
     beta = config.gradient_decay
     if beta == 0:
         return None, gradient
     old = torch.zeros_like(gradient) if stage.average is None else stage.average
-    average = torch.lerp(old, gradient, 1 - beta)
+    average = torch.add(beta * fading * old, gradient, alpha=1 - beta)
     return average, average / (1 - beta ** (step + 1))

@@ -8,6 +8,10 @@ With rate eta, decay gamma and move d (already a descent direction), a parameter
 The cautious form (Chen et al., 2510.12402, algorithm 1; there d = -u_t) takes away only from
 entries that the move makes smaller anyway: it never undoes what the move has gained, and a
 stationary point of the loss stays one.
+
+By default gamma grows as a schedule lowers the learning rate, `gamma (1 - eta / eta_max)^2`: while
+steps are long the loss has them to itself, later the weights that the fit does not need go, while
+steps are still long enough to keep the fit.
 """
 
 # torch's own optimizers are written with these functions; one call moves all parameters.
@@ -21,7 +25,7 @@ from torch import Tensor
 
 __all__ = ["WEIGHT_DECAY", "Decay", "decay_and_move"]
 
-WEIGHT_DECAY = 3e-3
+WEIGHT_DECAY = 0.15
 """gamma of `OCNOpt` where none is given."""
 
 

@@ -9,7 +9,9 @@ from ocngame._checks import non_negative
 from ocngame.errors import InvalidInputError
 from ocngame.games.network_control import NetworkControl
 
-__all__ = ["Rates", "make_groups"]
+__all__ = ["Rates", "make_groups", "note_peaks"]
+
+_PEAK = "peak_lr"
 
 
 def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -45,15 +47,28 @@ def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[d
     return [*made, {"params": rest}] if rest else made
 
 
+def note_peaks(groups: Sequence[dict[str, Any]]) -> None:
+    """Write the highest learning rate so far into every group.
+
+    Args:
+        groups: The optimizer's `param_groups`.
+    """
+    for group in groups:
+        group[_PEAK] = max(float(group["lr"]), group.get(_PEAK, 0.0))
+
+
 class Rates:
     """The options of every parameter."""
 
-    def __init__(self, groups: Sequence[Mapping[str, Any]]):
+    def __init__(self, groups: Sequence[Mapping[str, Any]], growth: float = 0.0):
         """Read the groups of an optimizer as they are now.
 
         Args:
             groups: Its `param_groups`.
+            growth: Power of `1 - lr / peak` that multiplies the weight decay; the peak is the
+                highest learning rate that `note_peaks` has seen.
         """
+        self._growth = growth
         self._group = {id(parameter): group for group in groups for parameter in group["params"]}
 
     def lr(self, parameter: nn.Parameter) -> float:
@@ -75,11 +90,15 @@ class Rates:
             parameter: A parameter of the model.
 
         Returns:
-            Learning rate times weight decay; a rate above one, which does not lengthen the step of
-            the trust region, does not raise the decay either.
+            Learning rate times weight decay times its growth; a rate above one, which does not
+            lengthen the step of the trust region, does not raise the decay either.
         """
         group = self._group.get(id(parameter))
-        return 0.0 if group is None else min(float(group["lr"]), 1.0) * float(group["weight_decay"])
+        if group is None or not group["lr"] > 0:
+            return 0.0
+        lr = float(group["lr"])
+        progress = 1 - lr / max(lr, group.get(_PEAK, lr))
+        return min(lr, 1.0) * float(group["weight_decay"]) * progress**self._growth
 
     def of_controls(self, controls: Sequence[NetworkControl]) -> list[float]:
         """Give one learning rate per stage.

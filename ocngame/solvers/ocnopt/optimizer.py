@@ -30,7 +30,7 @@ from ocngame.solvers.ocnopt.core import (
 from ocngame.solvers.ocnopt.damping import Judge
 from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY
 from ocngame.solvers.ocnopt.estimate import Estimate, estimate_work
-from ocngame.solvers.ocnopt.groups import Rates, make_groups
+from ocngame.solvers.ocnopt.groups import Rates, make_groups, note_peaks
 from ocngame.solvers.ocnopt.moves import (
     apply_moves,
     control_sizes,
@@ -80,8 +80,10 @@ class OCNOpt(torch.optim.Optimizer):
                 `game.uncovered`; they move by `config.fallback`.
             loss: Mean loss of (output, target); `nn.CrossEntropyLoss()` if None.
             lr: Scale of the step; 1 is the model's own length.
-            weight_decay: Decoupled weight decay: the part of a parameter that a step at `lr` 1
-                takes away (`config.decay` says from which entries).
+            weight_decay: Decoupled weight decay: a step takes away
+                `lr weight_decay (1 - lr / highest lr so far)^2` of a parameter (`config.decay` says
+                from which entries, `config.decay_growth` is the power). It sets in as a schedule
+                lowers `lr`; without a schedule nothing decays unless `decay_growth` is 0.
             groups: Torch's parameter groups, each with "params" and options of its own ("lr",
                 "weight_decay"); all other parameters form one more group.
             config: Settings of the method.
@@ -182,7 +184,7 @@ class OCNOpt(torch.optim.Optimizer):
         if loss - usual > _SPIKE * max(1.0, abs(usual)):
             what = f"loss: expected at most {_SPIKE:g} times {usual:g}, the usual, got {loss:g}"
             return self._refuse(batch.signs, loss, what)
-        rates = Rates(self.param_groups)
+        rates = Rates(self.param_groups, self.config.decay_growth)
         rule, ratio = self.config.damping, math.nan
         own = float(batch.loss)
         if rule.judge is Judge.NEXT_BATCH and rule.measures(state.step - 1) and state.step > 0:
@@ -221,6 +223,7 @@ class OCNOpt(torch.optim.Optimizer):
                 self.team.load(remembered)
             return self._refuse(batch.signs, loss, str(error))
         apply_moves(controls, proposal.moves, rates, self.config.decay)
+        note_peaks(self.param_groups)
         predicted = proposal.predicted + others
         damping = state.damping
         if rule.judge is Judge.SAME_BATCH and rule.measures(state.step) and predicted < 0:

@@ -49,6 +49,8 @@ class Situation:
         columns: The batch's per-sample columns; None where this step did not measure them.
         damping: lambda.
         limit: Learning rates, and how far the loss can fall.
+        fading: Factor of curvature that is remembered, in (0, 1].
+        overstated: By how much the size of `averages` is above that of today's gradients.
         memory: What the rule gave as memory at the last step; empty at the first.
     """
 
@@ -59,6 +61,8 @@ class Situation:
     columns: Sequence[Columns] | None
     damping: float
     limit: StepLimit
+    fading: float = 1.0
+    overstated: float = 1.0
     memory: Mapping[str, Tensor] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ the parameter's device; what belongs to no stage is kept under the key "solver".
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,8 @@ def load(optimizer: Any, controls: Sequence[NetworkControl]) -> SolverState:
         predicted=solver["predicted"],
         refreshed=solver["refreshed"],
         rates=solver["rates"],
+        room=solver.get("room", math.nan),
+        faded=solver.get("faded", 1.0),
         memory={name: value.to(like.device) for name, value in solver["memory"].items()},
     )
 
@@ -70,6 +73,8 @@ def save(optimizer: Any, controls: Sequence[NetworkControl], state: SolverState)
         "predicted": state.predicted,
         "refreshed": state.refreshed,
         "rates": list(state.rates),
+        "room": state.room,
+        "faded": state.faded,
         "memory": dict(state.memory),
         "generator": optimizer.generator.get_state(),
         "cooperation": None if optimizer.team is None else optimizer.team.save(),

@@ -130,7 +130,8 @@ class TrustRegionStep(StepRule):
         numbers = torch.cat([weights, changes, torch.stack(scalars)]).tolist()
         multiples, relative = numbers[:count], numbers[count : 2 * count]
         promise, used, loss, radius, left, slope = numbers[2 * count :]
-        cap = self._cap(limit, min(loss, limit.loss), promise, used, radius, left)
+        true = promise / situation.overstated
+        cap = self._cap(limit, min(loss, limit.loss), true, used, radius, left)
         most = self.stretch ** (1 / count) - 1
         cuts = [cap * min(1.0, most / max(cap * change, TINY)) for change in relative]
         if min(cuts) < cap:
@@ -155,6 +156,8 @@ class TrustRegionStep(StepRule):
     def _advanced(self, situation: Situation, scale: Tensor) -> dict[str, Tensor]:
         """Advance the averages of H, of the loss and of sigma, and the radius s."""
         memory = dict(situation.memory)
+        if "model" in memory and situation.fading < 1:
+            memory["model"] = situation.fading * memory["model"]
         loss = scale.new_tensor(situation.limit.loss)
         memory["loss"] = memory["loss"].lerp(loss, 1 - self.memory) if memory else loss
         if "promised" in memory and situation.last is not None:

@@ -9,7 +9,10 @@ from ocngame.errors import InvalidInputError
 from ocngame.training.config import AdamSettings, OCNOptSettings, Optimizer, SGDSettings
 from ocngame.training.ode.times_config import TimesSettings
 
-__all__ = ["PROBLEMS", "ODEConfig", "Usual", "ode_config_from_dict"]
+__all__ = ["PROBLEMS", "WEIGHT_DECAY", "ODEConfig", "Usual", "ode_config_from_dict"]
+
+WEIGHT_DECAY = 3e-3
+"""Weight decay of OCNOpt: constant, as the learning rate is here."""
 
 Solver = Literal["euler", "midpoint", "rk4", "adjoint_rk4", "adjoint_dopri5"]
 EVEN_STEPS = ("euler", "midpoint", "rk4", "adjoint_rk4")
@@ -78,7 +81,9 @@ class ODEConfig:
 
     problem: str = "japanese_vowels"
     optimizers: tuple[Optimizer, ...] = ("ocnopt", "adam", "sgd")
-    ocnopt: OCNOptSettings = field(default_factory=OCNOptSettings)
+    ocnopt: OCNOptSettings = field(
+        default_factory=lambda: OCNOptSettings(weight_decay=WEIGHT_DECAY)
+    )
     adam: AdamSettings = field(default_factory=lambda: AdamSettings(lr=0.01))
     sgd: SGDSettings = field(default_factory=lambda: SGDSettings(lr=0.03))
     solver: Solver = "rk4"
