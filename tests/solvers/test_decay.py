@@ -5,7 +5,7 @@ from torch import nn
 from ocngame.errors import InvalidInputError
 from ocngame.solvers.ocnopt import Decay, OCNOpt, OCNOptConfig
 from ocngame.solvers.ocnopt.decay import decay_and_move
-from ocngame.solvers.ocnopt.groups import Rates
+from ocngame.solvers.ocnopt.groups import Rates, note_peaks
 
 
 def moved(kind: Decay, decay: float) -> list[float]:
@@ -34,10 +34,12 @@ def test_plain_decay_holds_the_weights_of_a_trained_network_small():
     x = torch.randn(64, 5)
     y = (x[:, 0] > 0).long()
     norms = []
-    for decay in (0.0, 0.02):
+    for decay in (0.0, 0.1):
         torch.manual_seed(1)
         model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 2))
-        opt = OCNOpt(model, weight_decay=decay, config=OCNOptConfig(decay=Decay.PLAIN))
+        opt = OCNOpt(
+            model, weight_decay=decay, config=OCNOptConfig(decay=Decay.PLAIN, decay_growth=0.0)
+        )
         for _ in range(60):
             opt.step(x, y)
         norms.append(float(sum(p.detach().square().sum() for p in model.parameters())))
@@ -56,3 +58,36 @@ def test_a_rate_above_one_does_not_raise_the_decay():
         for lr in (0.5, 1.0, 3.0)
     ]
     assert decays == pytest.approx([0.05, 0.1, 0.1])
+
+
+def test_the_decay_grows_as_the_rate_falls_from_its_peak():
+    parameter = nn.Parameter(torch.ones(1))
+    group = {"params": [parameter], "lr": 0.4, "weight_decay": 0.1}
+    found = []
+    for lr in (0.4, 0.8, 0.4, 0.2, 0.0):
+        group["lr"] = lr
+        found.append(Rates([group], growth=2.0).decay(parameter))
+        note_peaks([group])
+    assert found == pytest.approx([0.0, 0.0, 0.4 * 0.1 * 0.25, 0.2 * 0.1 * 0.5625, 0.0])
+    assert group["peak_lr"] == 0.8
+
+
+def test_a_schedule_lets_the_decay_set_in():
+    torch.manual_seed(0)
+    x = torch.randn(64, 5)
+    y = (x[:, 0] > 0).long()
+    norms = {}
+    for decay in (0.0, 0.2):
+        for falls in (False, True):
+            torch.manual_seed(1)
+            model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 2))
+            opt = OCNOpt(model, weight_decay=decay, config=OCNOptConfig(decay=Decay.PLAIN))
+            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, 60)
+            for _ in range(60):
+                opt.step(x, y)
+                if falls:
+                    schedule.step()
+            squares = sum(float(p.detach().square().sum()) for p in model.parameters())
+            norms[decay, falls] = squares
+    assert norms[0.2, False] == norms[0.0, False]
+    assert norms[0.2, True] < 0.8 * norms[0.0, True]

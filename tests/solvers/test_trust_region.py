@@ -114,6 +114,21 @@ def test_at_the_bound_nothing_moves(parts):
     assert all(float(move.abs().max()) == 0 for move in below.moves)
 
 
+def test_a_promise_by_overstated_averages_may_be_larger(parts):
+    rule = TrustRegionStep(fraction=1.0, promise=0.1)
+    plain, told = (propose(rule, parts, loss=0.01, overstated=factor) for factor in (1.0, 3.0))
+    assert plain.cap < 1
+    assert told.cap == pytest.approx(3 * plain.cap)
+
+
+def test_the_remembered_model_fades(parts):
+    memory = propose(FREE, parts).memory
+    kept, faded = (
+        propose(FREE, parts, memory=memory, columns=None, fading=factor) for factor in (1.0, 0.5)
+    )
+    torch.testing.assert_close(multiples(faded, parts), 2 * multiples(kept, parts))
+
+
 def test_without_a_bound_the_room_is_half_the_promise(parts):
     matrix, slope = dense(parts)
     rule = TrustRegionStep(fraction=0.03, promise=1.0, ridge=1e-12)
