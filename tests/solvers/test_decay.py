@@ -52,7 +52,7 @@ def test_an_unknown_kind_is_refused(as_user):
 
 
 def test_a_rate_above_one_does_not_raise_the_decay():
-    parameter = nn.Parameter(torch.ones(1))
+    parameter = nn.Parameter(torch.ones(1, 1))
     decays = [
         Rates([{"params": [parameter], "lr": lr, "weight_decay": 0.1}]).decay(parameter)
         for lr in (0.5, 1.0, 3.0)
@@ -61,7 +61,7 @@ def test_a_rate_above_one_does_not_raise_the_decay():
 
 
 def test_the_decay_grows_as_the_rate_falls_from_its_peak():
-    parameter = nn.Parameter(torch.ones(1))
+    parameter = nn.Parameter(torch.ones(1, 1))
     group = {"params": [parameter], "lr": 0.4, "weight_decay": 0.1}
     found = []
     for lr in (0.4, 0.8, 0.4, 0.2, 0.0):
@@ -91,3 +91,22 @@ def test_a_schedule_lets_the_decay_set_in():
             norms[decay, falls] = squares
     assert norms[0.2, False] == norms[0.0, False]
     assert norms[0.2, True] < 0.8 * norms[0.0, True]
+
+
+def test_offsets_and_scales_decay_only_by_a_decay_of_their_own():
+    torch.manual_seed(0)
+    x, y = torch.randn(16, 5), torch.randint(2, (16,))
+
+    def decays(groups) -> list[bool]:
+        opt = OCNOpt(nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 2)))
+        opt = OCNOpt(opt.model, groups=groups(opt.model))
+        opt.step(x, y)
+        rates = Rates(opt.param_groups)
+        return [rates.decay(parameter) > 0 for parameter in opt.model.parameters()]
+
+    assert decays(lambda model: []) == [True, False, False, False, True, False]
+    scales = {"weight_decay": 0.1}
+    own = decays(lambda model: [{"params": model[1].parameters(), **scales}])
+    assert own == [True, False, True, True, True, False]
+    same = decays(lambda model: [{"params": model[1].parameters(), "lr": 0.5}])
+    assert same == [True, False, False, False, True, False]

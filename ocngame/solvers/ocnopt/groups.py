@@ -12,6 +12,7 @@ from ocngame.games.network_control import NetworkControl
 __all__ = ["Rates", "make_groups", "note_peaks"]
 
 _PEAK = "peak_lr"
+_ALL = "decays_vectors"
 
 
 def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -40,7 +41,11 @@ def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[d
             non_negative(f"groups.{option}", group[option])
         params = group["params"]
         made.append(
-            {**group, "params": [params] if isinstance(params, nn.Parameter) else [*params]}
+            {
+                **group,
+                "params": [params] if isinstance(params, nn.Parameter) else [*params],
+                _ALL: "weight_decay" in group,
+            }
         )
     taken = {id(parameter) for group in made for parameter in group["params"]}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in taken]
@@ -91,10 +96,13 @@ class Rates:
 
         Returns:
             Learning rate times weight decay times its growth; a rate above one, which does not
-            lengthen the step of the trust region, does not raise the decay either.
+            lengthen the step of the trust region, does not raise the decay either. Offsets and
+            scales, parameters of one dimension, decay only in a group with a decay of its own.
         """
         group = self._group.get(id(parameter))
         if group is None or not group["lr"] > 0:
+            return 0.0
+        if parameter.ndim < 2 and not group.get(_ALL, False):
             return 0.0
         lr = float(group["lr"])
         progress = 1 - lr / max(lr, group.get(_PEAK, lr))

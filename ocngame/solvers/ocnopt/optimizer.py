@@ -81,9 +81,10 @@ class OCNOpt(torch.optim.Optimizer):
             loss: Mean loss of (output, target); `nn.CrossEntropyLoss()` if None.
             lr: Scale of the step; 1 is the model's own length.
             weight_decay: Decoupled weight decay: a step takes away
-                `lr weight_decay (1 - lr / highest lr so far)^2` of a parameter (`config.decay` says
+                `lr weight_decay (1 - lr / highest lr so far)^2` of a weight (`config.decay` says
                 from which entries, `config.decay_growth` is the power). It sets in as a schedule
-                lowers `lr`; without a schedule nothing decays unless `decay_growth` is 0.
+                lowers `lr`; without a schedule nothing decays unless `decay_growth` is 0. Offsets
+                and scales decay only in a group with a weight decay of its own.
             groups: Torch's parameter groups, each with "params" and options of its own ("lr",
                 "weight_decay"); all other parameters form one more group.
             config: Settings of the method.
