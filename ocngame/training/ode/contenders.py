@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ocngame.curvature import SketchedColumns
 from ocngame.solvers.horizon import TimeControl
-from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig
+from ocngame.solvers.ocnopt import OCNOpt, OCNOptConfig, TrustRegionStep
 from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.training.contenders import Contender, StepResult, TorchContender
 from ocngame.training.ode.config import ODEConfig
@@ -22,10 +22,12 @@ from ocngame.training.ode.times import details_of, time_control
 __all__ = ["SETTINGS", "ODEContender", "make_ode_contenders"]
 
 SETTINGS = OCNOptConfig(
-    rhythm=Rhythm(first=4, measure_every=20, ramp=0.5), columns=SketchedColumns(one_in=4)
+    rhythm=Rhythm(first=4, measure_every=20, ramp=0.5),
+    columns=SketchedColumns(one_in=4),
+    step=TrustRegionStep(growth=4.0),
 )
 """A solve passes each layer many times, so that a few batches, and a part of their samples, tell
-its curvature."""
+its curvature. What so few batches say is remembered for long, and one of them counts for less."""
 
 
 class ODEContender:
