@@ -150,7 +150,8 @@ def columns_of(
 
 
 def _scaled(grad: Tensor, scale: float) -> Tensor:
-    return grad if scale == 1.0 else grad * scale
+    """Multiply; what comes out does not hold the samples that are left out."""
+    return grad.contiguous() if scale == 1.0 else grad * scale
 
 
 def _weighted(uses: list[Use], dtype: torch.dtype) -> IntegratedColumns:
