@@ -47,7 +47,7 @@ class Ours:
             problem.network,
             problem.loss,
             lr=lr,
-            weight_decay=WEIGHT_DECAY,
+            groups=[{"params": problem.network.parameters(), "weight_decay": WEIGHT_DECAY}],
             hessian=problem.hessian,
             config=SETTINGS,
         )

@@ -104,11 +104,13 @@ def _struct(info: StructTypeInfo) -> StructConstructorSpec | None:
         return None
     texts = {p.arg_name: p.description for p in docstring_parser.parse(cls.__doc__ or "").params}
     hints = get_type_hints(cls, include_extras=True)
+    # Settings may settle their own defaults when they are made; those stay open here.
+    given = info.default if isinstance(info.default, cls) and info.default != cls() else None
     fields = tuple(
         StructFieldSpec(
             name=field.name,
             type=hints[field.name],
-            default=_default(field),
+            default=_default(field, given),
             helptext=(texts.get(field.name) or "").replace("\n", " "),
         )
         for field in dataclasses.fields(cls)
@@ -116,7 +118,10 @@ def _struct(info: StructTypeInfo) -> StructConstructorSpec | None:
     return StructConstructorSpec(instantiate=_letting_through(cls), fields=fields)
 
 
-def _default(field: dataclasses.Field) -> Any:
+def _default(field: dataclasses.Field, given: Any) -> Any:
+    """Give a field's value in what the settings around it give, else its own default."""
+    if given is not None:
+        return getattr(given, field.name)
     if field.default is not dataclasses.MISSING:
         return field.default
     if field.default_factory is not dataclasses.MISSING:

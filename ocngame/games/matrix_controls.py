@@ -147,24 +147,18 @@ class ConvolutionControl(_MatrixControl):
         layer, groups = self.module, self.module.groups
         covered = windows(layer, x.detach())
         dims = len(layer.kernel_size)
-        places = covered.shape[2 : 2 + dims]
-        shape = (
-            x.shape[0],
-            *places,
-            groups,
-            covered.shape[1] // groups,
-            *covered.shape[2 + dims :],
-        )
+        places, kernel = range(2, 2 + dims), range(2 + dims, 2 + 2 * dims)
         inputs = layer.weight[0].numel()
-        patches = x.new_empty(*shape[: dims + 2], inputs * weight + bias)
+        # With the places last, both sides of the copy are read along the rows of the image.
+        shape = groups, inputs * weight + bias, *(covered.shape[d] for d in (0, *places))
+        patches = x.new_empty(shape)
         if weight:
-            ordered = covered.permute(0, *range(2, 2 + dims), 1, *range(2 + dims, 2 + 2 * dims))
-            ordered = ordered.unflatten(1 + dims, (groups, -1))
-            target = patches[..., :inputs] if bias else patches
-            target.unflatten(-1, shape[dims + 2 :]).copy_(ordered)
+            ordered = covered.permute(1, *kernel, 0, *places).unflatten(0, (groups, -1))
+            target = patches[:, :inputs] if bias else patches
+            target.unflatten(1, ordered.shape[1 : 2 + dims]).copy_(ordered)
         if bias:
-            patches[..., -1] = 1.0
-        patches = patches.flatten(1, dims)
+            patches[:, -1] = 1.0
+        patches = patches.flatten(3).permute(2, 3, 0, 1)
         return patches.squeeze(2) if groups == 1 else patches
 
     def left(self, grad: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ocngame.errors import InvalidInputError
+from ocngame.errors import InvalidInputError, UnsupportedModuleError
 from ocngame.games.batch_statistics import BATCH_NORMS, StatisticsGate
+from ocngame.games.continuous.block import NeuralODE
 from ocngame.games.continuous.watch import FieldWatch
 from ocngame.games.graph import GameGraph
 from ocngame.games.players import PlayerGame, Values
@@ -41,7 +42,16 @@ class PlayerNetwork:
         Args:
             name: The player's name.
             module: The module.
+
+        Raises:
+            UnsupportedModuleError: if an equation within keeps no graph of its steps.
         """
+        for part in module.modules():
+            if isinstance(part, NeuralODE) and part.adjoint is not None:
+                raise UnsupportedModuleError(
+                    f"players: expected equations in the mode 'discretise' in {name!r}, got a "
+                    "NeuralODE in the mode 'adjoint', which keeps nothing to take columns from"
+                )
         self.name, self.module = name, module
         self.graph = GameGraph.from_module(module, players="single")
         self.controls = trained_controls(self.graph.program, self.graph.control_stages)

@@ -16,12 +16,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ocngame.errors import InvalidInputError
+from ocngame.errors import InvalidInputError, NotDifferentiableError
 
 __all__ = ["PlayerGame", "Values"]
 
 Values = list[list[Tensor]]
 """The tensors of every player, in the order of the game."""
+
+_BLIND = {
+    "OdeintAdjointMethodBackward": "odeint_adjoint of torchdiffeq",
+    "BacksolveFunctionBackward": "BacksolveAdjoint of torchode",
+}
+"""Nodes that evaluate a module anew on the way back, when it has its own tensors again."""
 
 
 class PlayerGame:
@@ -66,6 +72,7 @@ class PlayerGame:
         self._holder = _Holder(self._owners)
         self.parameters: Values = [list(owner.tensors) for owner in self._owners]
         self._check_shared()
+        self._looked = False
         edges = [0]
         for own in self.parameters:
             edges.append(edges[-1] + sum(p.numel() for p in own))
@@ -113,8 +120,11 @@ class PlayerGame:
 
         Raises:
             InvalidInputError: if a cost is not a scalar, or there are too few or too many.
+            NotDifferentiableError: if a cost comes from an equation whose backward pass does not
+                see the players' tensors.
         """
         result = self._holder.call(self.costs, values, batch)
+        self._look(result)
         if len(result) != self.player_count:
             raise InvalidInputError(
                 f"costs: expected {self.player_count} costs, one per player, got {len(result)}"
@@ -140,10 +150,12 @@ class PlayerGame:
 
         Raises:
             InvalidInputError: if the cost is not a scalar.
+            NotDifferentiableError: as in `evaluate`.
         """
         if callable(self.costs):
             return self.evaluate(values, *batch)[player]
         (cost,) = self._holder.call((self.costs[player],), values, batch)
+        self._look([cost])
         if not isinstance(cost, Tensor) or cost.ndim != 0:
             what = tuple(cost.shape) if isinstance(cost, Tensor) else type(cost).__name__
             raise InvalidInputError(
@@ -190,6 +202,20 @@ class PlayerGame:
     def control(self) -> Tensor:
         """A copy of the joint control, shape (m,)."""
         return self.flatten(self.values())
+
+    def _look(self, costs: Sequence[Any]) -> None:
+        """Look once for backward passes that run when the players' tensors are no longer lent."""
+        graph = [c.grad_fn for c in costs if isinstance(c, Tensor) and c.requires_grad]
+        if self._looked or not graph:
+            return
+        self._looked = True
+        names = _nodes_of(graph)
+        for node, call in _BLIND.items():
+            if node in names:
+                raise NotDifferentiableError(
+                    f"players: expected equations solved by odeint, or by a NeuralODE, got {call}, "
+                    "whose backward pass does not see the players' tensors"
+                )
 
     def _check_shared(self) -> None:
         seen: dict[int, str] = {}
@@ -275,6 +301,25 @@ class _Holder(nn.Module):
             result = costs(*players, *batch)
             return list(result) if isinstance(result, (Sequence, Tensor)) else [result]
         return [cost(*players, *batch) for cost in costs]
+
+
+def _nodes_of(roots: Sequence[Any]) -> set[str]:
+    """Give the names of all nodes of a graph.
+
+    Args:
+        roots: Nodes to start from.
+
+    Returns:
+        The names.
+    """
+    waiting, seen, names = list(roots), set(roots), set[str]()
+    while waiting:
+        node = waiting.pop()
+        names.add(node.name())
+        new = {child for child, _ in node.next_functions if child is not None} - seen
+        seen |= new
+        waiting.extend(new)
+    return names
 
 
 def _sequence(name: str, player: Any) -> list[Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.utils.hooks import RemovableHandle
 
 from ocngame.errors import InvalidInputError
 from ocngame.games.batch_statistics import BATCH_NORMS, StatisticsGate
@@ -77,6 +78,11 @@ class Rollout:
     twins: Sequence[Twin] = ()
 
     @property
+    def plain(self) -> bool:
+        """Whether columns come back as a gradient does: through a graph, sample by sample."""
+        return not self.gate.attached and not self.solved
+
+    @property
     def places(self) -> list[GradientEdge]:
         """Where columns are wanted: at all uses, then at the states of all solves."""
         used = [use.place for uses in self.uses for use in uses]
@@ -129,9 +135,40 @@ class Rollout:
             if batched:
                 grads = self._backward(columns, self.places, True)
             else:
-                rows = [self._backward(column, self.places) for column in columns]
+                places = self.places
+                rows = [self._backward(column, places) for column in columns]
                 grads = [_stacked(parts) for parts in zip(*rows, strict=True)]
         return self._columns(grads, every)
+
+    def overhear(
+        self, backward: Callable[[], object], scale: float, every: int = 1
+    ) -> list[Columns]:
+        """Take the columns from a backward pass that is made anyway.
+
+        Args:
+            backward: Makes the pass. The rollout has to be plain.
+            scale: Factor of what comes back.
+            every: Of how many samples one is kept.
+
+        Returns:
+            The columns of each control stage, one per sample.
+        """
+        places = [use.place for uses in self.uses for use in uses]
+        came: list[Tensor | None] = [None] * len(places)
+
+        def listen(i: int, place: GradientEdge) -> RemovableHandle:
+            def hook(grads: Sequence[Tensor | None]) -> None:
+                came[i] = grads[place.output_nr]
+
+            return place.node.register_prehook(hook)  # pyright: ignore[reportArgumentType]
+
+        handles = [listen(i, place) for i, place in enumerate(places)]
+        try:
+            backward()
+        finally:
+            for handle in handles:
+                handle.remove()
+        return self._columns([g if g is None else g.unsqueeze(0) for g in came], every, scale)
 
     def _backward(
         self, seeds: Tensor, inputs: Sequence[GradientEdge | Tensor], batched: bool = False
@@ -145,7 +182,9 @@ class Rollout:
             allow_unused=True,
         )
 
-    def _columns(self, grads: Sequence[Tensor | None], every: int = 1) -> list[Columns]:
+    def _columns(
+        self, grads: Sequence[Tensor | None], every: int = 1, scale: float = 1.0
+    ) -> list[Columns]:
         split, start = [], 0
         for uses in self.uses:
             split.append(without_rejected(uses, grads[start : start + len(uses)]))
@@ -161,8 +200,10 @@ class Rollout:
         return [
             columns_of(
                 control,
-                [use.thinned(every) for use in [*uses, *(use for use, _ in more)]],
-                [g if g is None else g[:, ::every] for g in [*found, *(g for _, g in more)]],
+                [*uses, *(use for use, _ in more)],
+                [*found, *(grad for _, grad in more)],
+                every,
+                scale,
             )
             for control, uses, found, more in zip(
                 self.controls, self.uses, split, nodes, strict=True
@@ -266,6 +307,8 @@ def _stacked(parts: Sequence[Tensor | None]) -> Tensor | None:
     known = next((part for part in parts if part is not None), None)
     if known is None:
         return None
+    if len(parts) == 1:
+        return known.unsqueeze(0)
     return torch.stack([torch.zeros_like(known) if part is None else part for part in parts])
 
 

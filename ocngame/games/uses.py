@@ -5,7 +5,6 @@ A use that nothing came back to is left out if there are others: a solver's reje
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from ocngame.linalg import Columns, IntegratedColumns, Use
 __all__ = ["StageUse", "columns_of", "settle_weights", "stage_use", "without_rejected"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StageUse:
     """One use of a stage's control.
 
@@ -33,10 +32,6 @@ class StageUse:
     place: GradientEdge
     kept: Tensor
     evaluation: Evaluation | None = None
-
-    def thinned(self, every: int) -> "StageUse":
-        """Give the same use with one of `every` samples."""
-        return self if every == 1 else replace(self, kept=self.kept[::every])
 
 
 def stage_use(
@@ -104,7 +99,11 @@ def settle_weights(
 
 
 def columns_of(
-    control: NetworkControl, uses: Sequence[StageUse], grads: Sequence[Tensor | None]
+    control: NetworkControl,
+    uses: Sequence[StageUse],
+    grads: Sequence[Tensor | None],
+    every: int = 1,
+    scale: float = 1.0,
 ) -> Columns:
     """Give the columns of one control.
 
@@ -112,6 +111,8 @@ def columns_of(
         control: The control.
         uses: Its uses.
         grads: What came back to each, shape (R, B, ...) each.
+        every: Of how many samples one is kept.
+        scale: Factor of what came back.
 
     Returns:
         The columns.
@@ -119,7 +120,11 @@ def columns_of(
     Raises:
         InvalidInputError: if nothing came back to any use.
     """
-    found = [(use, grad) for use, grad in zip(uses, grads, strict=True) if grad is not None]
+    found = [
+        (use.evaluation, use.kept[::every], _scaled(grad[:, ::every], scale))
+        for use, grad in zip(uses, grads, strict=True)
+        if grad is not None
+    ]
     if not found:
         raise InvalidInputError(
             f"model: expected an output that depends on stage {control.stage!r}, "
@@ -127,31 +132,30 @@ def columns_of(
         )
     # Autocast leaves states in fewer bits than the controls have.
     dtype = control.parameters[0].dtype
-    if control.factored and any(use.evaluation is not None for use, _ in found):
+    if control.factored and any(evaluation is not None for evaluation, _, _ in found):
         return _weighted(
             [
-                Use(
-                    control.left(grad).to(dtype),
-                    partial(_factors, control, use, dtype),
-                    1.0 if use.evaluation is None else use.evaluation.weight or 0.0,
-                )
-                for use, grad in found
-            ]
+                Use(control.left(grad), kept, 1.0)
+                if evaluation is None
+                else Use(grad, kept, evaluation.weight or 0.0, control)
+                for evaluation, kept, grad in found
+            ],
+            dtype,
         )
-    left = [control.left(grad).to(dtype) for _, grad in found]
-    kept = [use.kept for use, _ in found]
+    left = [control.left(grad).to(dtype) for _, _, grad in found]
+    kept = [kept for _, kept, _ in found]
     factors = kept[0] if len(kept) == 1 else torch.cat(kept, 1)
     factors = factors.to(dtype) if factors.is_floating_point() else factors
     return control.columns(left[0] if len(left) == 1 else torch.cat(left, 2), factors)
 
 
-def _weighted(uses: list[Use]) -> IntegratedColumns:
+def _scaled(grad: Tensor, scale: float) -> Tensor:
+    """Multiply; what comes out does not hold the samples that are left out."""
+    return grad.contiguous() if scale == 1.0 else grad * scale
+
+
+def _weighted(uses: list[Use], dtype: torch.dtype) -> IntegratedColumns:
     """Give columns with densities; where no weight is positive, all uses count alike."""
     if not any(use.weight > 0 for use in uses):
         uses = [replace(use, weight=1.0) for use in uses]
-    return IntegratedColumns(uses)
-
-
-def _factors(control: NetworkControl, use: StageUse, dtype: torch.dtype) -> Tensor:
-    kept = use.kept if use.evaluation is None else control.factors(use.kept)
-    return kept.to(dtype)
+    return IntegratedColumns(uses, dtype)

@@ -11,12 +11,14 @@ time that the stage stands for and q a density in time. The sums
 
 are therefore integrals over time, of `x x'` and of `q q'`, that depend on the solver's step by its
 error only. Stages of weight zero are in the columns, and have no density. Several stages at a time
-are put together as positions of one, as far as memory allows.
+are put together as positions of one, as far as memory allows; where they have one length of time,
+it is a factor of their sums.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -30,41 +32,79 @@ __all__ = ["IntegratedColumns", "Use"]
 _PIECE = 1 << 20
 """Numbers that the input-side factors put together may have, beyond those of one stage."""
 
+_FEW = 4
+"""Uses of one length of time that are not worth a product of their own."""
 
-@dataclass(frozen=True)
+
+@runtime_checkable
+class Positions(Protocol):
+    """Orders by positions what reaches a layer, and its input."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (o, i) of the control."""
+        ...
+
+    def left(self, grad: Tensor) -> Tensor:
+        """Bring shape (R, B, ...) to (R, B, S, o)."""
+        ...
+
+    def factors(self, x: Tensor) -> Tensor:
+        """Bring shape (B, ...) to (B, S, i)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """One use of a control.
 
     Attributes:
-        left: Output-side factors, shape (R, B, S, o).
-        right: Gives the input-side factors, shape (B, S, i).
+        left: What reached the layer's output, shape (R, B, ...).
+        right: The layer's input, shape (B, ...).
         weight: The length of time that the use stands for, at least 0.
+        positions: Orders both by positions; None if they are of shapes (R, B, S, o) and (B, S, i).
     """
 
     left: Tensor
-    right: Callable[[], Tensor]
+    right: Tensor
     weight: float
+    positions: Positions | None = None
+
+    @property
+    def kind(self) -> Any:
+        """What uses that are put together have in common."""
+        return id(self.positions), self.left.shape, self.right.shape
+
+    @property
+    def size(self) -> int:
+        """Numbers of its input-side factors."""
+        if self.positions is None:
+            return self.right.numel()
+        outputs, inputs = self.positions.shape
+        return self.left[0].numel() // outputs * inputs
 
 
 @dataclass(frozen=True)
 class IntegratedColumns(Columns):
-    """Columns summed over uses in time; factors of one use are made when they are needed.
+    """Columns summed over uses in time; factors are made when they are needed.
 
     Attributes:
         uses: The uses.
+        dtype: The dtype of the control.
     """
 
     uses: Sequence[Use]
+    dtype: torch.dtype
 
     @property
     def like(self) -> Tensor:
-        """The output-side factors of the first use."""
-        return self.uses[0].left
+        """An empty tensor."""
+        return self.uses[0].left.new_empty(0, dtype=self.dtype)
 
     @property
     def count(self) -> tuple[int, int]:
         """Numbers (R, B) of columns per sample and of samples."""
-        return self.like.shape[0], self.like.shape[1]
+        return self.uses[0].left.shape[0], self.uses[0].left.shape[1]
 
     @cached_property
     def dense(self) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -93,37 +133,48 @@ class IntegratedColumns(Columns):
         for g, x, weights in self._pieces():
             if "dense" not in self.__dict__:
                 whole = _added(whole, _product(g, x))
-            root = weights.sqrt()
-            inverse = torch.where(root > 0, 1 / root, 0.0)
-            rows = (x * root[:, None]).flatten(0, 1)
-            right = _added(right, block_gram(rows, blocks[1]) / samples)
-            rows = (g * inverse[:, None]).flatten(0, 2)
-            left = _added(left, block_gram(rows, blocks[0]) / samples)
+            once, back = _scales(weights, g)
+            rows = x if isinstance(once, float) else x * once.sqrt()[:, None]
+            squares = block_gram(rows.flatten(0, 1), blocks[1])
+            right = _added(right, squares * ((once if isinstance(once, float) else 1.0) / samples))
+            rows = g if isinstance(back, float) else g * back.sqrt()[:, None]
+            squares = block_gram(rows.flatten(0, 2), blocks[0])
+            left = _added(left, squares * ((back if isinstance(back, float) else 1.0) / samples))
         if whole is not None:
             vars(self)["dense"] = whole
         assert left is not None  # noqa: S101 - weights of a solve are not all zero
         assert right is not None  # noqa: S101 - the same
         return left, right
 
-    def _pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def _pieces(self) -> Iterator[tuple[Tensor, Tensor, list[float]]]:
         """Put uses together.
 
         Yields:
-            Factors of shape (R, B, K, o) and (B, K, i), and the weights of their K positions.
+            Factors of shape (R, B, K S, o) and (B, K S, i), and the weights of their K uses.
         """
-        lefts: list[Tensor] = []
-        rights: list[Tensor] = []
-        weights: list[Tensor] = []
-        size = 0
-        for i, use in enumerate(self.uses):
-            right = use.right()
-            lefts.append(use.left)
-            rights.append(right)
-            weights.append(right.new_full((right.shape[1],), use.weight))
-            size += right.numel()
-            if i + 1 == len(self.uses) or size + right.numel() > _PIECE:
-                yield _joined(lefts, 2), _joined(rights, 1), _joined(weights, 0)
-                lefts, rights, weights, size = [], [], [], 0
+        kinds: dict[Any, list[Use]] = {}
+        for use in self.uses:
+            kinds.setdefault(use.kind, []).append(use)
+        for alike in kinds.values():
+            alike.sort(key=_weight)
+            most = max(1, _PIECE // max(1, alike[0].size))
+            start = 0
+            for i in range(1, len(alike) + 1):
+                many = i - start
+                ends = i == len(alike) or many == most
+                if ends or (many >= _FEW and alike[i].weight != alike[start].weight):
+                    yield self._together(alike[start:i])
+                    start = i
+
+    def _together(self, alike: list[Use]) -> tuple[Tensor, Tensor, list[float]]:
+        positions, count = alike[0].positions, len(alike)
+        left = torch.stack([use.left for use in alike], 2)
+        right = torch.stack([use.right for use in alike], 1)
+        if positions is not None:
+            left = positions.left(left.flatten(1, 2)).unflatten(1, (-1, count))
+            right = positions.factors(right.flatten(0, 1)).unflatten(0, (-1, count))
+        joined = left.flatten(2, 3).to(self.dtype), right.flatten(1, 2).to(self.dtype)
+        return *joined, [use.weight for use in alike]
 
     @property
     def whole(self) -> DenseColumns:
@@ -172,7 +223,7 @@ class IntegratedColumns(Columns):
             Those columns of every sample.
         """
         return IntegratedColumns(
-            [Use(use.left[start:stop], use.right, use.weight) for use in self.uses]
+            [replace(use, left=use.left[start:stop]) for use in self.uses], self.dtype
         )
 
     def joined(self, other: Columns) -> DenseColumns:
@@ -195,8 +246,16 @@ def _added(total: Tensor | None, term: Tensor) -> Tensor:
     return term if total is None else total.add_(term)
 
 
-def _joined(parts: list[Tensor], dim: int) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
+def _weight(use: Use) -> float:
+    return use.weight
+
+
+def _scales(weights: list[float], like: Tensor) -> tuple[Any, Any]:
+    """Give w and 1/w (0 where w is): numbers if all are equal, else one entry per position."""
+    if weights[0] == weights[-1]:
+        return weights[0], 1 / weights[0] if weights[0] > 0 else 0.0
+    each = like.new_tensor(weights).repeat_interleave(like.shape[2] // len(weights))
+    return each, torch.where(each > 0, 1 / each, 0.0)
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:

@@ -1,10 +1,13 @@
 """`ocngame train ode`: the default, its table and folder, resume and evaluate."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from ocngame.cli import main
+from ocngame.cli.parser import parse
+from ocngame.training.ode.config import ODEConfig
 
 OPTIMIZERS = {"OCNOpt", "Adam", "SGD+momentum"}
 
@@ -17,6 +20,13 @@ def _wide(monkeypatch):
 def _rows(shown):
     lines = [line.split() for line in shown.splitlines()]
     return {line[0]: line[1:] for line in lines if line and line[0] in OPTIMIZERS}
+
+
+def test_options_have_the_defaults_of_the_job():
+    """Settings within settings: the job's learning rates are not those of the digits."""
+    command = parse(["train", "ode", "--sgd.momentum", "0.5"])
+    assert command.config.adam == ODEConfig().adam
+    assert command.config.sgd == replace(ODEConfig().sgd, momentum=0.5)
 
 
 def test_a_run_of_the_default_problem_can_be_read_back(tmp_path, capsys):

@@ -107,6 +107,29 @@ def test_the_move_uses_at_most_its_part_of_the_room(parts, fraction):
     assert float(-slope @ multiples(promised, parts)) == pytest.approx(0.01 * (loss - bound))
 
 
+@pytest.mark.parametrize(("scale", "expected"), [(1e3, 4.0), (1.5, 2.25), (0.1, 0.01)])
+def test_one_batch_raises_the_model_by_a_bounded_factor(parts, scale, expected):
+    """Columns of `scale` times the size have `scale^2` times the H; above `growth` it is cut."""
+    gradients, directions, columns = parts
+    rule = TrustRegionStep(growth=4.0, memory=0.8)
+    first = propose(rule, parts)
+    spike = gradients, directions, [z.scaled(scale) for z in columns]
+    second = propose(rule, spike, memory=first.memory)
+    old = first.memory["model"]
+    torch.testing.assert_close(second.memory["model"], (old + expected * old) / 2)
+    free = propose(TrustRegionStep(memory=0.8), spike, memory=first.memory)
+    torch.testing.assert_close(free.memory["model"], (old + scale**2 * old) / 2)
+
+
+def test_a_model_of_zeros_bounds_nothing(parts):
+    gradients, directions, columns = parts
+    rule = TrustRegionStep(growth=4.0)
+    first = propose(rule, (gradients, directions, [z.scaled(0.0) for z in columns]))
+    second = propose(rule, parts, memory=first.memory)
+    own = propose(rule, parts).memory["model"]
+    torch.testing.assert_close(second.memory["model"], own / 2)
+
+
 def test_at_the_bound_nothing_moves(parts):
     proposal = propose(TrustRegionStep(), parts, loss=1.0, bound=1.0)
     assert all(float(move.abs().max()) == 0 for move in proposal.moves)
@@ -278,6 +301,7 @@ def test_a_direction_that_is_not_finite_is_told(parts, number):
         ({"longest": 0.5}, "longest"),
         ({"longest": math.inf}, "longest"),
         ({"stretch": 1.0}, "stretch"),
+        ({"growth": 0.5}, "growth"),
     ],
 )
 def test_bad_settings_are_named(settings, named):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ocngame._checks import integer, positive
 from ocngame.errors import IntegrationError, InvalidInputError, NotDifferentiableError
@@ -79,7 +79,7 @@ class AdjointProblem:
     """
 
     slope: Callable[[Tensor, Any], Any]
-    parameters: Sequence[nn.Parameter]
+    parameters: Sequence[Tensor]
     times: Sequence[float]
     stepper: Stepper
     tupled: bool
@@ -186,6 +186,10 @@ class _Solve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         problem, count = ctx.problem, ctx.count
+        if torch.is_grad_enabled():
+            raise NotDifferentiableError(
+                "mode: expected 'discretise' for second derivatives, got 'adjoint'"
+            )
         states: list[Parts] = list(zip(*ctx.saved_tensors, strict=True))
         wanted = list(ctx.needs_input_grad[3 + count :])
         parameters = [p for p, need in zip(problem.parameters, wanted, strict=True) if need]
@@ -226,7 +230,7 @@ def pulled_back(
     t: Tensor,
     x: Parts,
     q: Parts,
-    parameters: Sequence[nn.Parameter] = (),
+    parameters: Sequence[Tensor] = (),
     *,
     batched: bool = False,
 ) -> tuple[Parts, Parts, Tensor | None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ocngame.errors import InvalidInputError
 from ocngame.games.continuous.adjoint import Adjoint, AdjointProblem, solve_adjoint
@@ -81,14 +82,19 @@ class AdjointSolver:
         adaptive = self.rule.adaptive
         field: Any = block.field
         before = block.total_evaluations
+        named = dict(field.named_parameters())
 
         def slope(t: Tensor, state: Any) -> Any:
             block.total_evaluations += 1
-            return field(t, state)
+            # A functional call lends the field other tensors for the solve, not for the way back.
+            now = field.named_parameters()
+            if all(p is named[name] for name, p in now):
+                return field(t, state)
+            return functional_call(field, named, (t, state))
 
         problem = AdjointProblem(
             slope,
-            [p for p in field.parameters() if p.requires_grad],
+            [p for p in named.values() if p.requires_grad],
             ends,
             EvenSteps(block.method, counts, ends)
             if adaptive is None

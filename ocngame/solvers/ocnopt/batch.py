@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from ocngame.games.rollout import Rollout, record_rollout
 from ocngame.games.twins import installed
 from ocngame.linalg import Columns
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
+from ocngame.solvers.ocnopt.own_gradient import loss_scale
 
 __all__ = ["Batch", "BatchReader"]
 
@@ -101,7 +103,6 @@ class BatchReader:
             with _eager():
                 rollout, loss = _record(self.model, self.game, run)
             columns, samples, seeds = self._columns(rollout, loss)
-            _backward(loss)
         return Batch(
             loss=loss.detach(),
             measure=measure,
@@ -115,6 +116,7 @@ class BatchReader:
     def _columns(
         self, rollout: Rollout, loss: Tensor
     ) -> tuple[list[Columns], list[Columns] | None, Tensor]:
+        """Backpropagate the columns and the loss."""
         assert self.hessian is not None  # noqa: S101 - checked by the caller
         output = rollout.output.detach()
         if output.dtype == torch.float16:
@@ -123,19 +125,27 @@ class BatchReader:
                 "autocast with bfloat16, which needs no GradScaler"
             )
         rule, per_sample = self.config.columns, self.config.feedback is Feedback.PER_SAMPLE
+        every = rule.every(len(output))
         gradient = None
         if rule.needs_gradient or per_sample:
             gradient = _output_gradient(loss, rollout.output)
         exact = output.float() if output.dtype == torch.bfloat16 else output
         seeds = rule.columns(self.hessian, exact, gradient, self.generator).to(output.dtype)
         try:
+            if rollout.plain and not per_sample:
+                scale = loss_scale(loss, rollout.output, seeds, rollout.places)
+                if scale is not None:
+                    return rollout.overhear(partial(_backward, loss), scale, every), None, seeds
             if not per_sample or gradient is None:
-                return rollout.backpropagate(seeds, rule.every(len(output))), None, seeds
-            derived = rollout.differentiate(gradient, seeds)
+                columns, samples = rollout.backpropagate(seeds, every), None
+            else:
+                derived = rollout.differentiate(gradient, seeds)
+                columns, samples = derived.columns, derived.gradients
         except RuntimeError as error:
             raise _explained(error) from error
-        assert derived.columns is not None  # noqa: S101 - seeds were given
-        return derived.columns, derived.gradients, seeds
+        assert columns is not None  # noqa: S101 - seeds were given
+        _backward(loss)
+        return columns, samples, seeds
 
 
 def _eager() -> AbstractContextManager[Any]:

@@ -11,9 +11,13 @@ stage game is
 with k columns z_tck for each sample c: the entries off the diagonal of H are what the stages' moves
 do to each other, which no block-diagonal curvature sees. The cooperative solution is one linear
 system of the size of the number of stages. H is averaged over the steps that measure it; between
-them it keeps its last value.
+them it keeps its last value. A sample that is about to change its class can have hundreds of times
+the curvature of all others, over a distance far smaller than a step. Where measurements are rare,
+such a batch would hold the steps down for long: what it says is scaled down until its trace is at
+most `growth` times that of the average.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -28,7 +32,11 @@ TINY = torch.finfo(torch.float32).tiny
 
 
 def averaged_model(
-    situation: Situation, scale: Tensor, memory: Mapping[str, Tensor], keep: float
+    situation: Situation,
+    scale: Tensor,
+    memory: Mapping[str, Tensor],
+    keep: float,
+    growth: float = math.inf,
 ) -> dict[str, Tensor]:
     """Average H over the steps that measure columns.
 
@@ -37,6 +45,7 @@ def averaged_model(
         scale: `1 / n`, one entry per stage.
         memory: With "model" and "count" of the last step, where there was one.
         keep: Memory of H, in [0, 1).
+        growth: Largest trace of a batch's H, in multiples of the average's.
 
     Returns:
         "model", shape (stages, stages), and "count", to be put into the memory; empty where nothing
@@ -52,6 +61,10 @@ def averaged_model(
     model = image @ image.mT / situation.columns[0].count[1]
     count = memory["count"] + 1 if "count" in memory else scale.new_tensor(1.0)
     if "model" in memory:
+        if math.isfinite(growth):
+            most = growth * memory["model"].trace()
+            part = (most / model.trace().clamp_min(TINY)).clamp_max(1.0)
+            model = model * torch.where(most > 0, part, 1.0)
         model = memory["model"].lerp(model, (1 / count).clamp_min(1 - keep))
     return {"model": model, "count": count}
 

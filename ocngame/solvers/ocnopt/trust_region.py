@@ -74,6 +74,7 @@ class TrustRegionStep(StepRule):
         most: Largest s.
         longest: Largest e, in multiples of the model's step; 1 never goes beyond it.
         stretch: Bound of prod (1 + r), above 1; infinity for none.
+        growth: Largest trace of one batch's H, in multiples of the average's; infinity for none.
     """
 
     uses_columns: ClassVar[bool] = True
@@ -90,6 +91,7 @@ class TrustRegionStep(StepRule):
     most: float = 10.0
     longest: float = 10.0
     stretch: float = 20.0
+    growth: float = math.inf
 
     def __post_init__(self) -> None:
         """Validate the settings."""
@@ -103,6 +105,7 @@ class TrustRegionStep(StepRule):
         in_range("most", self.most, low=1.0, high=math.inf)
         in_range("longest", self.longest, low=1.0, high=math.inf, high_open=True)
         in_range("stretch", self.stretch, low=1.0, high=math.inf, low_open=True)
+        in_range("growth", self.growth, low=1.0, high=math.inf)
 
     def propose(self, situation: Situation) -> Proposal:
         """Give the moves of the stages."""
@@ -171,7 +174,7 @@ class TrustRegionStep(StepRule):
             memory |= {"sigma": sigma, "radius": radius.clamp(self.least, self.most)}
         else:
             memory["radius"] = torch.ones_like(loss)
-        return memory | averaged_model(situation, scale, memory, self.memory)
+        return memory | averaged_model(situation, scale, memory, self.memory, self.growth)
 
     def _cap(
         self,

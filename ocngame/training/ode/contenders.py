@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ocngame.curvature import SketchedColumns
 from ocngame.solvers.horizon import TimeControl
-from ocngame.solvers.ocnopt import FixedDamping, OCNOpt, OCNOptConfig
+from ocngame.solvers.ocnopt import FixedDamping, OCNOpt, OCNOptConfig, TrustRegionStep
 from ocngame.solvers.ocnopt.rhythm import Rhythm
 from ocngame.training.contenders import Contender, StepResult, TorchContender
 from ocngame.training.ode.config import ODEConfig
@@ -24,12 +24,13 @@ __all__ = ["SETTINGS", "ODEContender", "make_ode_contenders"]
 SETTINGS = OCNOptConfig(
     rhythm=Rhythm(first=4, measure_every=20, ramp=0.5),
     columns=SketchedColumns(one_in=4),
+    step=TrustRegionStep(growth=4.0),
     damping=FixedDamping(damping=3e-4),
     decay_growth=0.0,
     fade=None,
 )
 """A solve passes each layer many times, so that a few batches, and a part of their samples, tell
-its curvature."""
+its curvature. What so few batches say is remembered for long, and one of them counts for less."""
 
 
 class ODEContender:
@@ -110,7 +111,7 @@ class _OCNOptContender(Contender):
             model,
             problem.loss,
             lr=settings.lr,
-            weight_decay=settings.weight_decay,
+            groups=[{"params": model.parameters(), "weight_decay": settings.weight_decay}],
             hessian=problem.hessian,
             config=SETTINGS,
             seed=config.seed,

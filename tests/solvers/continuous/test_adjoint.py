@@ -305,7 +305,7 @@ def kept_bytes(model, x, *, measured):
             rollout, found = columns(model, x)
             output = rollout.output
             uses = [use for z in found if isinstance(z, IntegratedColumns) for use in z.uses]
-            alive.most += sum(u.left.numel() + u.right().numel() for u in uses) * 8
+            alive.most += sum(u.left.numel() + u.right.numel() for u in uses) * 8
         else:
             output = model(x)
         F.cross_entropy(output, torch.arange(len(x)) % 2).backward()
