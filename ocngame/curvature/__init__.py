@@ -11,6 +11,7 @@ from ocngame.curvature.columns import (
 from ocngame.curvature.diagonal import DiagonalCurvature, RootMeanSquareCurvature
 from ocngame.curvature.fictitious import FictitiousPlayers
 from ocngame.curvature.full import FullCurvature
+from ocngame.curvature.gaussian import GaussianFisher, GaussianNLL, Spread
 from ocngame.curvature.identity import DampingMetric, IdentityCurvature
 from ocngame.curvature.kronecker import EigenKroneckerCurvature, KroneckerCurvature
 from ocngame.curvature.operators import (
@@ -46,6 +47,8 @@ __all__ = [
     "FictitiousPlayers",
     "FullCurvature",
     "FullOperator",
+    "GaussianFisher",
+    "GaussianNLL",
     "GradientColumn",
     "IdentityCurvature",
     "IdentityOperator",
@@ -57,6 +60,7 @@ __all__ = [
     "PoissonHessian",
     "RootMeanSquareCurvature",
     "SketchedColumns",
+    "Spread",
     "SquaredErrorHessian",
     "State",
     "output_hessian",

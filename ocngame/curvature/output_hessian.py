@@ -138,7 +138,7 @@ def output_hessian(loss: nn.Module) -> OutputHessian:
     """Choose the output Hessian that belongs to a loss module.
 
     Args:
-        loss: A torch loss.
+        loss: A torch loss, or one that has its output Hessian as attribute `hessian`.
 
     Returns:
         Its output Hessian.
@@ -146,7 +146,15 @@ def output_hessian(loss: nn.Module) -> OutputHessian:
     Raises:
         InvalidInputError: if the loss is not known or does not average over samples.
     """
+    own = getattr(loss, "hessian", None)
+    if isinstance(own, OutputHessian):
+        return own
     name = type(loss).__name__
+    if isinstance(loss, nn.GaussianNLLLoss):
+        raise InvalidInputError(
+            "loss: expected a loss of (output, target), got GaussianNLLLoss, which takes the "
+            "variance as a third argument; use ocngame.curvature.GaussianNLL"
+        )
     if getattr(loss, "reduction", "mean") != "mean":
         raise InvalidInputError(
             f"loss: expected reduction='mean', got {name} with reduction={loss.reduction!r}"
