@@ -18,6 +18,7 @@ from ocngame.games.rollout import Rollout, record_rollout
 from ocngame.games.twins import installed
 from ocngame.linalg import Columns
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
+from ocngame.solvers.ocnopt.ranks import Ranks
 
 __all__ = ["Batch", "BatchReader"]
 
@@ -56,6 +57,7 @@ class BatchReader:
         hessian: Output Hessian of the loss; None if nothing needs columns.
         config: Settings of the method.
         generator: Source of random signs, on the CPU.
+        ranks: The processes that share the batch; the loss and the columns are those of all.
     """
 
     model: nn.Module
@@ -63,6 +65,7 @@ class BatchReader:
     hessian: OutputHessian | None
     config: OCNOptConfig
     generator: torch.Generator
+    ranks: Ranks
 
     def read(self, closure: Callable[[], Tensor], due: bool) -> Batch:
         """Run the closure and its backward pass.
@@ -89,7 +92,7 @@ class BatchReader:
             with replayed(self.model, start), torch.no_grad():
                 try:
                     with solver_errors():
-                        return run().detach()
+                        return self.ranks.mean(run().detach())
                 except NonFiniteError:
                     return torch.tensor(torch.nan)
 
@@ -97,13 +100,14 @@ class BatchReader:
             if not due or self.hessian is None:
                 loss = _scalar(run())
                 _backward(loss)
-                return Batch(loss=loss.detach(), measure=measure, start=start, signs=signs)
+                mean = self.ranks.mean(loss.detach())
+                return Batch(loss=mean, measure=measure, start=start, signs=signs)
             with _eager():
                 rollout, loss = _record(self.model, self.game, run)
             columns, samples, seeds = self._columns(rollout, loss)
             _backward(loss)
         return Batch(
-            loss=loss.detach(),
+            loss=self.ranks.mean(loss.detach()),
             measure=measure,
             start=start,
             signs=signs,
@@ -127,15 +131,18 @@ class BatchReader:
         if rule.needs_gradient or per_sample:
             gradient = _output_gradient(loss, rollout.output)
         exact = output.float() if output.dtype == torch.bfloat16 else output
-        seeds = rule.columns(self.hessian, exact, gradient, self.generator).to(output.dtype)
+        seeds = self.ranks.seeds(rule, self.hessian, exact, gradient, self.generator)
+        seeds = seeds.to(output.dtype)
+        gathered = self.ranks.gathered
         try:
             if not per_sample or gradient is None:
-                return rollout.backpropagate(seeds, rule.every(len(output))), None, seeds
+                every = rule.every(self.ranks.samples(output))
+                return gathered(rollout.backpropagate(seeds, every)), None, seeds
             derived = rollout.differentiate(gradient, seeds)
         except RuntimeError as error:
             raise _explained(error) from error
         assert derived.columns is not None  # noqa: S101 - seeds were given
-        return derived.columns, derived.gradients, seeds
+        return gathered(derived.columns), gathered(derived.gradients), seeds
 
 
 def _eager() -> AbstractContextManager[Any]:

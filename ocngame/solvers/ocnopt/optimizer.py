@@ -37,6 +37,7 @@ from ocngame.solvers.ocnopt.moves import (
     judged_ratio,
     move_others,
 )
+from ocngame.solvers.ocnopt.ranks import require_supported, unwrapped
 from ocngame.solvers.ocnopt.report import StepInfo
 from ocngame.solvers.ocnopt.step_rule import StepLimit
 from ocngame.solvers.ocnopt.team import Team
@@ -76,8 +77,9 @@ class OCNOpt(torch.optim.Optimizer):
         """Build the game of a network and the optimizer that plays it.
 
         Args:
-            model: The network. Parameters that no stage of its game covers are listed in
-                `game.uncovered`; they move by `config.fallback`.
+            model: The network, perhaps compiled or under `DistributedDataParallel`: then all
+                processes make the step of one that has the whole batch. Parameters that no stage
+                of its game covers are listed in `game.uncovered`; they move by `config.fallback`.
             loss: Mean loss of (output, target); `nn.CrossEntropyLoss()` if None.
             lr: Scale of the step; 1 is the model's own length.
             weight_decay: Decoupled weight decay: the part of a parameter that a step at `lr` 1
@@ -101,9 +103,10 @@ class OCNOpt(torch.optim.Optimizer):
         if self.config.uses_columns and hessian is None:
             hessian = output_hessian(self.loss)
         self.hessian = hessian
-        plain = getattr(model, "_orig_mod", model)
+        plain, ranks = unwrapped(model)
         self.game = GameGraph.from_module(plain, example_input, players="single")
         self.generator = torch.Generator().manual_seed(seed)
+        require_supported(ranks, self.game, self.config)
         together = self.config.cooperation
         self.team = None if together is None else Team(together, self.game, self.generator)
         self._others = [plain.get_parameter(name) for name in self.game.uncovered]
@@ -113,6 +116,7 @@ class OCNOpt(torch.optim.Optimizer):
             hessian=hessian,
             config=self.config,
             generator=self.generator,
+            ranks=ranks,
         )
         self._all = list(plain.parameters())
         self._cached: tuple[list[bool], list[NetworkControl]] = ([], [])
