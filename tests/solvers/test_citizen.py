@@ -194,6 +194,56 @@ def test_autocast_in_bfloat16_learns_with_state_in_full_precision():
                 assert value.dtype in {torch.float32, torch.float64}
 
 
+@pytest.mark.parametrize("config", [OFTEN, OCNOptConfig.with_feedback("exact")])
+def test_autocast_around_the_step_is_for_the_network_only(config):
+    """Curvature and moves are computed in the precision of the parameters all the same."""
+    within, around = network(), network()
+    one, two = OCNOpt(within, config=config), OCNOpt(around, config=config)
+    seen, found = [], []
+    for x, y in batches(5):
+
+        def closure(x=x, y=y):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return one.loss(within(x).float(), y)
+
+        seen.append(str(one.step(closure)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for x, y in batches(5):
+            found.append(str(two.step(lambda x=x, y=y: two.loss(around(x).float(), y))))
+    assert found == seen
+    assert torch.equal(weights(within), weights(around))
+
+
+def test_autocast_with_float16_is_refused_whatever_the_output():
+    model = nn.Sequential(network(), nn.LogSoftmax(-1))
+    opt = OCNOpt(model)
+    x, y = next(iter(batches(1)))
+    with (
+        torch.autocast("cpu", dtype=torch.float16),
+        pytest.raises(InvalidInputError, match="float16; use autocast with bfloat16"),
+    ):
+        opt.step(x, y)
+
+
+def test_frameworks_hand_the_closure_over_by_its_name():
+    one, two, three = network(), network(), network()
+    first, second, third = (OCNOpt(model, config=OFTEN) for model in (one, two, three))
+    for x, y in batches(4):
+        first.step(x, y)
+        second.step(closure=lambda x=x, y=y: second.loss(two(x), y))
+        third.zero_grad()
+        third.backward(lambda x=x, y=y: third.loss(three(x), y))
+        third.step(closure=lambda: None)
+    assert torch.equal(weights(one), weights(two))
+    assert torch.equal(weights(one), weights(three))
+    x, y = next(iter(batches(1)))
+    with pytest.raises(InvalidInputError, match="closure: expected none beside x"):
+        first.step(x, y, closure=lambda: None)
+    first.backward(lambda: first.loss(one(x), y))
+    with pytest.raises(InvalidInputError, match="closure: expected one that returns None"):
+        first.step(closure=lambda: first.loss(one(x), y))
+
+
 def test_half_precision_is_refused_by_name():
     model = network()
     x, y = next(iter(batches(1)))

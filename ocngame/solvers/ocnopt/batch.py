@@ -18,6 +18,7 @@ from ocngame.games.rollout import Rollout, record_rollout
 from ocngame.games.twins import installed
 from ocngame.linalg import Columns
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
+from ocngame.solvers.ocnopt.precision import Autocast, full_precision
 from ocngame.solvers.ocnopt.ranks import Ranks
 
 __all__ = ["Batch", "BatchReader"]
@@ -83,6 +84,7 @@ class BatchReader:
         """
         start, signs = RandomState.now(), self.generator.get_state()
         twins = self.game.twins if due and self.hessian is not None else ()
+        cast = Autocast.now()
 
         def run() -> Tensor:
             with installed(twins):
@@ -91,7 +93,7 @@ class BatchReader:
         def measure() -> Tensor:
             with replayed(self.model, start), torch.no_grad():
                 try:
-                    with solver_errors():
+                    with cast.restored(), solver_errors():
                         return self.ranks.mean(run().detach())
                 except NonFiniteError:
                     return torch.tensor(torch.nan)
@@ -99,13 +101,15 @@ class BatchReader:
         with torch.enable_grad(), solver_errors():
             if not due or self.hessian is None:
                 loss = _scalar(run())
-                _backward(loss)
+                with full_precision():
+                    _backward(loss)
                 mean = self.ranks.mean(loss.detach())
                 return Batch(loss=mean, measure=measure, start=start, signs=signs)
             with _eager():
                 rollout, loss = _record(self.model, self.game, run)
-            columns, samples, seeds = self._columns(rollout, loss)
-            _backward(loss)
+            with full_precision():
+                columns, samples, seeds = self._columns(rollout, loss)
+                _backward(loss)
         return Batch(
             loss=self.ranks.mean(loss.detach()),
             measure=measure,
@@ -121,11 +125,6 @@ class BatchReader:
     ) -> tuple[list[Columns], list[Columns] | None, Tensor]:
         assert self.hessian is not None  # noqa: S101 - checked by the caller
         output = rollout.output.detach()
-        if output.dtype == torch.float16:
-            raise InvalidInputError(
-                "model: expected an output in float32, float64 or bfloat16, got float16; use "
-                "autocast with bfloat16, which needs no GradScaler"
-            )
         rule, per_sample = self.config.columns, self.config.feedback is Feedback.PER_SAMPLE
         gradient = None
         if rule.needs_gradient or per_sample:
@@ -194,6 +193,11 @@ def _record(
     losses: list[Tensor] = []
 
     def hook(_module: nn.Module, _args: object, output: Tensor) -> None:
+        if torch.float16 in {output.dtype, *Autocast.now().types.values()}:
+            raise InvalidInputError(
+                "model: expected an output in float32, float64 or bfloat16, got float16; use "
+                "autocast with bfloat16, which needs no GradScaler"
+            )
         outputs.append(output)
 
     def forward() -> Tensor:

@@ -37,6 +37,7 @@ from ocngame.solvers.ocnopt.moves import (
     judged_ratio,
     move_others,
 )
+from ocngame.solvers.ocnopt.precision import full_precision
 from ocngame.solvers.ocnopt.ranks import require_supported, unwrapped
 from ocngame.solvers.ocnopt.report import StepInfo
 from ocngame.solvers.ocnopt.step_rule import StepLimit
@@ -141,13 +142,21 @@ class OCNOpt(torch.optim.Optimizer):
         self._batches.append(self._reader.read(closure, self.config.measures(state.step)))
         return self._batches[-1].loss
 
-    def step(self, x: Any = None, y: Tensor | None = None) -> StepInfo:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        x: Any = None,
+        y: Tensor | None = None,
+        *,
+        closure: Callable[[], Tensor | None] | None = None,
+    ) -> StepInfo:
         """Make one step.
 
         Args:
             x: Network input, or a closure that runs the model once and returns the loss without
                 calling `backward`; None to use what `backward` has added to `.grad`.
             y: Target of the input.
+            closure: The closure by the name that frameworks use; after `backward`, one that does
+                nothing.
 
         Returns:
             What happened. A step with a loss that is not finite or beyond all measure, with such a
@@ -158,6 +167,8 @@ class OCNOpt(torch.optim.Optimizer):
             InvalidInputError: if the target is missing, the closure has called `backward`, or there
                 is nothing to step from.
         """
+        if closure is not None:
+            x = self._asked(x, closure)
         if x is not None:
             self.zero_grad()
             self._batches.clear()
@@ -173,7 +184,8 @@ class OCNOpt(torch.optim.Optimizer):
                 "x: expected a batch, a closure, or a call of backward before the step, got none"
             )
         batches, self._batches = self._batches, []
-        return self._step(batches[-1], float(sum(batch.loss for batch in batches)), x)
+        with full_precision():
+            return self._step(batches[-1], float(sum(batch.loss for batch in batches)), x)
 
     def _step(self, batch: Batch, loss: float, x: Any) -> StepInfo:
         controls = self._controls()
@@ -244,6 +256,15 @@ class OCNOpt(torch.optim.Optimizer):
             removed=int(directions.removed) if directions.removed is not None else 0,
             refused=self._refused,
         )
+
+    def _asked(self, x: Any, closure: Callable[[], Tensor | None]) -> Any:
+        if x is not None:
+            raise InvalidInputError("closure: expected none beside x, got both")
+        if self._batches and closure() is not None:
+            raise InvalidInputError(
+                "closure: expected one that returns None after a call of backward, got a loss"
+            )
+        return None if self._batches else closure
 
     def _closure(self, x: Any, y: Tensor | None) -> Callable[[], Tensor]:
         if not isinstance(x, Tensor) and callable(x):
