@@ -14,6 +14,7 @@ from ocngame.curvature.full import FullCurvature
 from ocngame.curvature.gaussian import GaussianFisher, GaussianNLL, Spread
 from ocngame.curvature.identity import DampingMetric, IdentityCurvature
 from ocngame.curvature.kronecker import EigenKroneckerCurvature, KroneckerCurvature
+from ocngame.curvature.loss_hessian import LossHessian
 from ocngame.curvature.operators import (
     CurvatureOperator,
     DiagonalOperator,
@@ -55,6 +56,7 @@ __all__ = [
     "KroneckerCurvature",
     "KroneckerOperator",
     "KroneckerPair",
+    "LossHessian",
     "OutputHessian",
     "PairFactors",
     "PoissonHessian",

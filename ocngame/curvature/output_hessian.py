@@ -1,15 +1,16 @@
 r"""Factors `phi_yy = E E'` of the loss Hessian at the network output, as columns.
 
-* softmax cross-entropy: `E = diag(sqrt p) - p sqrt(p)'`, C columns, `E E' = diag(p) - p p'`;
+* softmax cross-entropy: `E = diag(sqrt p) - p sqrt(p)'`, C columns, `E E' = diag(p) - p p'`; with P
+  positions per sample (words, pixels), over which the loss is a mean, one such block each, over P;
 * squared error `sum (y - t)^2 / C` per sample (torch's mean over entries): `E = sqrt(2/C) I`; a
   Gaussian likelihood of known variance v per entry has the scale `1 / v` in place of `2/C`;
 * binary cross-entropy of logits y, mean over entries: `E = diag(sqrt(p (1 - p) / C))`,
   `p = 1 / (1 + exp(-y))`;
 * Poisson likelihood of log rates y, mean over entries: `E = diag(sqrt(exp(y) / C))`.
 
-Exact columns number C per sample; a sketch uses R columns `E e / sqrt(R)` with Rademacher e, whose
-outer products have expectation `E E'`. All columns are per sample: for a loss that is a mean over
-samples, they do not carry the factor 1/B.
+There is an exact column for each entry of a sample's output; a sketch has R columns `E e / sqrt(R)`
+with Rademacher e, whose outer products have expectation `E E'`. All columns are per sample: for a
+loss that is a mean over samples, they do not carry the factor 1/B.
 """
 
 from abc import ABC, abstractmethod
@@ -52,18 +53,31 @@ class OutputHessian(ABC):
             right: Shape (R, B, ..., C).
         """
 
-    def exact(self, output: Tensor) -> Tensor:
-        """Give all C columns.
+    def of_batch(self, loss: Tensor, output: Tensor) -> "OutputHessian":
+        """Give the Hessian of a batch, where it depends on more than the output.
 
         Args:
-            output: Network output, shape (B, C).
+            loss: Mean loss, attached to the graph.
+            output: Network output that it was computed from.
 
         Returns:
-            Shape (C, B, C).
+            Itself, unless the kind of loss needs more.
         """
-        size = output.shape[-1]
+        del loss, output
+        return self
+
+    def exact(self, output: Tensor) -> Tensor:
+        """Give all columns, one for each of the N entries that the output of a sample has.
+
+        Args:
+            output: Network output, shape (B, ..., C).
+
+        Returns:
+            Shape (N, B, ..., C).
+        """
+        size = output[0].numel()
         eye = torch.eye(size, dtype=output.dtype, device=output.device)
-        return self.root(output, eye[:, None, :].expand(size, *output.shape))
+        return self.root(output, eye.view(size, 1, *output.shape[1:]).expand(size, *output.shape))
 
     def sketch(self, output: Tensor, count: int, generator: torch.Generator) -> Tensor:
         """Give R Rademacher columns.
@@ -83,15 +97,22 @@ class OutputHessian(ABC):
 
 @dataclass(frozen=True)
 class CrossEntropyHessian(OutputHessian):
-    """Softmax cross-entropy over the last dimension of the output."""
+    """Softmax cross-entropy over one dimension of the output, the mean over all others.
+
+    Attributes:
+        dim: The dimension of the classes: the last, or 1 as in torch's `CrossEntropyLoss`.
+    """
 
     lower_bound: ClassVar[float | None] = 0.0
 
+    dim: int = -1
+
     def root(self, output: Tensor, right: Tensor) -> Tensor:
-        """Give `(diag(sqrt p) - p sqrt(p)') right`."""
-        p = output.detach().softmax(-1)
-        scaled = p.sqrt() * right
-        return scaled - p * scaled.sum(-1, keepdim=True)
+        """Give `(diag(sqrt p) - p sqrt(p)') right`, over the root of the number of positions."""
+        dim = self.dim if self.dim < 0 else self.dim - output.ndim
+        p = output.detach().softmax(dim)
+        scaled = p.sqrt() * right * (p.shape[dim] / p[0].numel()) ** 0.5
+        return scaled - p * scaled.sum(dim, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -160,7 +181,7 @@ def output_hessian(loss: nn.Module) -> OutputHessian:
             f"loss: expected reduction='mean', got {name} with reduction={loss.reduction!r}"
         )
     if isinstance(loss, nn.CrossEntropyLoss):
-        return CrossEntropyHessian()
+        return CrossEntropyHessian(dim=1)
     if isinstance(loss, nn.MSELoss):
         return SquaredErrorHessian()
     plain = getattr(loss, "weight", None) is None and getattr(loss, "pos_weight", None) is None
@@ -170,5 +191,6 @@ def output_hessian(loss: nn.Module) -> OutputHessian:
         return PoissonHessian()
     raise InvalidInputError(
         "loss: expected CrossEntropyLoss, MSELoss, BCEWithLogitsLoss without weights or "
-        f"PoissonNLLLoss of log rates, got {name}; pass hessian= for others"
+        f"PoissonNLLLoss of log rates, got {name}; pass hessian= for others, LossHessian() of "
+        "ocngame.curvature for one that is convex in the output"
     )

@@ -170,6 +170,23 @@ def test_non_finite_batch_is_refused_and_changes_nothing(poison):
     assert torch.equal(weights(model), weights(clean))
 
 
+def test_a_refused_step_raises_a_damping_that_adapts():
+    model = network()
+    opt = OCNOpt(model, config=JUDGED)
+    (x, y), *_ = batches(1)
+    opt.step(x, y)
+    before, start = weights(model), opt.state_dict()["state"]["solver"]
+    refused = opt.step(x * torch.nan, y)
+    assert (refused.accepted, refused.refused, refused.damping) == (False, 1, start["damping"])
+    after = opt.state_dict()["state"]["solver"]
+    assert torch.equal(weights(model), before)
+    assert after["damping"] == JUDGED.damping.adjusted(start["damping"], float("nan"))
+    assert after["damping"] > start["damping"]
+    assert torch.equal(after["generator"], start["generator"])
+    assert after["step"] == start["step"]
+    assert opt.step(x, y).accepted
+
+
 @pytest.mark.parametrize("config", [JUDGED, OCNOptConfig(step=FixedStep())])
 def test_learning_rate_scales_the_move_and_schedulers_work(config):
     moves = []
@@ -275,6 +292,46 @@ def test_judging_leaves_the_controls_bitwise_as_they_are():
             opt.step(x, y)
         moved.append(weights(model))
     assert torch.equal(moved[0], moved[1])
+
+
+class Several(nn.Module):
+    """A network whose output is no tensor."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.inner, self.kind = network(), kind
+
+    def forward(self, x):
+        return self.kind(self.inner(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "read", "got"),
+    [
+        (lambda y: (y, y), lambda out: out[0], "tuple"),
+        (lambda y: {"logits": y}, lambda out: out["logits"], "dict"),
+        (lambda y: y.sum(), lambda out: out.expand(32, 3), r"shape \(\)"),
+    ],
+)
+def test_a_model_with_another_output_than_one_tensor_is_refused(kind, read, got):
+    model = Several(kind)
+    opt = OCNOpt(model)
+    x, y = next(iter(batches(1)))
+    with pytest.raises(InvalidInputError, match=f"model: expected an output .* got {got}"):
+        opt.step(lambda: opt.loss(read(model(x)), y))
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.MSELoss()])
+def test_a_batch_of_one_is_a_batch_and_an_empty_one_is_refused(loss):
+    model = network()
+    opt = OCNOpt(model, loss)
+    x, y = next(iter(batches(1)))
+    y = y if isinstance(loss, nn.CrossEntropyLoss) else x[:, :3]
+    infos = [opt.step(x[:1], y[:1]) for _ in range(5)]
+    assert all(info.accepted for info in infos)
+    assert infos[-1].loss < infos[0].loss
+    with pytest.raises(InvalidInputError, match="x: expected at least one sample"):
+        opt.step(x[:0], y[:0])
 
 
 @pytest.mark.parametrize(

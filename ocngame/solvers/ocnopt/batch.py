@@ -129,8 +129,9 @@ class BatchReader:
         gradient = None
         if rule.needs_gradient or per_sample:
             gradient = _output_gradient(loss, rollout.output)
+        hessian = self.hessian.of_batch(loss, rollout.output)
         exact = output.float() if output.dtype == torch.bfloat16 else output
-        seeds = self.ranks.seeds(rule, self.hessian, exact, gradient, self.generator)
+        seeds = self.ranks.seeds(rule, hessian, exact, gradient, self.generator)
         seeds = seeds.to(output.dtype)
         gathered = self.ranks.gathered
         try:
@@ -192,7 +193,13 @@ def _record(
     outputs: list[Tensor] = []
     losses: list[Tensor] = []
 
-    def hook(_module: nn.Module, _args: object, output: Tensor) -> None:
+    def hook(_module: nn.Module, _args: object, output: Any) -> None:
+        if not isinstance(output, Tensor) or output.ndim < 1 or not len(output):
+            got = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output)
+            raise InvalidInputError(
+                "model: expected an output that is one tensor with a sample or more as its first "
+                f"dimension, got {getattr(got, '__name__', got)}"
+            )
         if torch.float16 in {output.dtype, *Autocast.now().types.values()}:
             raise InvalidInputError(
                 "model: expected an output in float32, float64 or bfloat16, got float16; use "

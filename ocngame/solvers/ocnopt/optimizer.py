@@ -107,7 +107,7 @@ class OCNOpt(torch.optim.Optimizer):
         plain, ranks = unwrapped(model)
         self.game = GameGraph.from_module(plain, example_input, players="single")
         self.generator = torch.Generator().manual_seed(seed)
-        require_supported(ranks, self.game, self.config)
+        require_supported(ranks, self.game, self.config, hessian)
         together = self.config.cooperation
         self.team = None if together is None else Team(together, self.game, self.generator)
         self._others = [plain.get_parameter(name) for name in self.game.uncovered]
@@ -161,7 +161,7 @@ class OCNOpt(torch.optim.Optimizer):
         Returns:
             What happened. A step with a loss that is not finite or beyond all measure, with such a
             gradient or move, or with an equation that its solver cannot follow, leaves controls
-            and solver state unchanged.
+            and solver state unchanged; only a damping rule that adapts raises lambda.
 
         Raises:
             InvalidInputError: if the target is missing, the closure has called `backward`, or there
@@ -343,6 +343,8 @@ class OCNOpt(torch.optim.Optimizer):
 
     def _refuse(self, signs: Tensor, loss: float, what: str) -> StepInfo:
         state = self._state(self._controls())
+        raised = self.config.damping.adjusted(state.damping, math.nan)
+        self._solver = replace(state, damping=raised)
         self._refused += 1
         self.generator.set_state(signs)
         _log.warning("step refused (%s); controls and state are unchanged", what)

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ocngame.curvature import ColumnRule, OutputHessian
+from ocngame.curvature import ColumnRule, LossHessian, OutputHessian
 from ocngame.errors import InvalidInputError, UnsupportedModuleError
 from ocngame.games.graph import GameGraph
 from ocngame.linalg import Columns, joined_samples
@@ -213,16 +213,20 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, Ranks]:
     return model, ranks
 
 
-def require_supported(ranks: Ranks, game: GameGraph, config: OCNOptConfig) -> None:
+def require_supported(
+    ranks: Ranks, game: GameGraph, config: OCNOptConfig, hessian: OutputHessian | None
+) -> None:
     """Refuse what several ranks cannot do in step with each other.
 
     Args:
         ranks: The ranks.
         game: The game of the network.
         config: Settings of the method.
+        hessian: Output Hessian of the loss.
 
     Raises:
-        InvalidInputError: if a second pass measures the state, which is of one rank's samples only.
+        InvalidInputError: if a second pass measures the state, or the output Hessian is measured:
+            both are of one rank's samples only.
         UnsupportedModuleError: if the network solves equations, which may fail on one rank alone.
     """
     if isinstance(ranks, OneRank):
@@ -230,6 +234,10 @@ def require_supported(ranks: Ranks, game: GameGraph, config: OCNOptConfig) -> No
     if config.sweep is Sweep.ROLLOUT:
         raise InvalidInputError(
             "sweep: expected 'linear' under DistributedDataParallel, got 'rollout'"
+        )
+    if isinstance(hessian, LossHessian):
+        raise InvalidInputError(
+            "hessian: expected a formula under DistributedDataParallel, got LossHessian"
         )
     if game.fields:
         raise UnsupportedModuleError(
