@@ -244,6 +244,74 @@ def test_frameworks_hand_the_closure_over_by_its_name():
         first.step(closure=lambda: first.loss(one(x), y))
 
 
+def test_a_scaled_loss_is_refused():
+    model = network()
+    opt = OCNOpt(model)
+    scaler = torch.amp.GradScaler("cpu")
+    x, y = next(iter(batches(1)))
+    opt.backward(lambda: scaler.scale(opt.loss(model(x), y)))
+    start = weights(model)
+    with pytest.raises(InvalidInputError, match="GradScaler: expected none"):
+        scaler.step(opt)
+    assert torch.equal(weights(model), start)
+    idle = torch.amp.GradScaler("cpu", enabled=False)
+    opt.zero_grad()
+    opt.backward(lambda: idle.scale(opt.loss(model(x), y)))
+    assert idle.step(opt).accepted
+
+
+def test_parameters_that_are_not_the_models_are_refused():
+    model, foreign = network(), nn.Parameter(torch.zeros(2))
+    with pytest.raises(InvalidInputError, match="groups: expected parameters of the model"):
+        OCNOpt(model, groups=[{"params": [foreign]}])
+    opt = OCNOpt(model)
+    with pytest.raises(InvalidInputError, match="groups: expected parameters of the model"):
+        opt.add_param_group({"params": [foreign]})
+
+
+def test_new_values_are_taken_and_new_parameters_refused():
+    """Parameters changed behind its back: the values are the user's, the objects are not."""
+    model = network()
+    opt = OCNOpt(model, config=OFTEN)
+    data = list(batches(24))
+    for x, y in data[:4]:
+        opt.step(x, y)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+    infos = [opt.step(x, y) for x, y in data[4:]]
+    assert all(info.accepted for info in infos)
+    assert infos[-1].loss < 0.6 * infos[0].loss
+    model[0].weight = nn.Parameter(torch.randn(16, 6))
+    with pytest.raises(InvalidInputError, match="model: expected the parameters that the opt"):
+        _ = [opt.step(x, y) for x, y in data[:2]]
+
+
+def test_a_model_that_changes_its_precision_takes_the_state_along():
+    """The same as a state that is loaded into another precision."""
+    moved, loaded = network(), network()
+    first, second = OCNOpt(moved, config=OFTEN), OCNOpt(loaded, config=OFTEN)
+    data = list(batches(8))
+    for x, y in data[:4]:
+        first.step(x, y)
+        second.step(x, y)
+    moved.double()
+    other = copy.deepcopy(loaded).double()
+    third = OCNOpt(other, config=OFTEN)
+    third.load_state_dict(second.state_dict())
+    for x, y in data[4:]:
+        assert first.step(x.double(), y).accepted
+        third.step(x.double(), y)
+    assert torch.equal(weights(moved), weights(other))
+    kinds = {
+        value.dtype
+        for entry in first.state_dict()["state"].values()
+        for value in entry.values()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    }
+    assert kinds == {torch.float64}
+
+
 def test_half_precision_is_refused_by_name():
     model = network()
     x, y = next(iter(batches(1)))

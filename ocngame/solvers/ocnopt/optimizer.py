@@ -30,7 +30,7 @@ from ocngame.solvers.ocnopt.core import (
 from ocngame.solvers.ocnopt.damping import Judge
 from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY
 from ocngame.solvers.ocnopt.estimate import Estimate, estimate_work
-from ocngame.solvers.ocnopt.groups import Rates, make_groups
+from ocngame.solvers.ocnopt.groups import Rates, make_groups, require_same_parameters
 from ocngame.solvers.ocnopt.moves import (
     apply_moves,
     control_sizes,
@@ -61,6 +61,9 @@ class OCNOpt(torch.optim.Optimizer):
     a batch's gradients to `.grad` as often as wanted (to accumulate them), and after whatever is
     done to `.grad` (clipping), `step()` moves.
     """
+
+    # GradScaler then hands over its scale instead of calling `step` on scaled losses.
+    _step_supports_amp_scaling = True
 
     def __init__(
         self,
@@ -122,9 +125,21 @@ class OCNOpt(torch.optim.Optimizer):
         self._all = list(plain.parameters())
         self._cached: tuple[list[bool], list[NetworkControl]] = ([], [])
         self._solver: SolverState | None = None
+        self._place: tuple[torch.dtype, torch.device] | None = None
         self._batches: list[Batch] = []
         self._refused = 0
         super().__init__(make_groups(plain, groups), {"lr": lr, "weight_decay": weight_decay})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group; all parameters of the model are in one from the start.
+
+        Args:
+            param_group: "params" and options.
+
+        Raises:
+            InvalidInputError: if a parameter is not the model's: no game has it, it would not move.
+        """
+        super().add_param_group(make_groups(self._reader.model, [param_group])[0])
 
     def backward(self, closure: Callable[[], Tensor]) -> Tensor:
         """Run a batch and add its gradients to `.grad`; takes the place of `loss.backward()`.
@@ -138,8 +153,10 @@ class OCNOpt(torch.optim.Optimizer):
         Returns:
             The loss, without a graph.
         """
-        state = self._state(self._controls())
-        self._batches.append(self._reader.read(closure, self.config.measures(state.step)))
+        measures = self.config.measures(self._state(self._controls()).step)
+        if measures:
+            require_same_parameters(self._reader.model, self._all)
+        self._batches.append(self._reader.read(closure, measures))
         return self._batches[-1].loss
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -167,6 +184,10 @@ class OCNOpt(torch.optim.Optimizer):
             InvalidInputError: if the target is missing, the closure has called `backward`, or there
                 is nothing to step from.
         """
+        if {self.__dict__.pop(name, None) for name in ("found_inf", "grad_scale")} != {None}:
+            raise InvalidInputError(
+                "GradScaler: expected none, got one; use autocast with bfloat16 without it"
+            )
         if closure is not None:
             x = self._asked(x, closure)
         if x is not None:
@@ -321,12 +342,17 @@ class OCNOpt(torch.optim.Optimizer):
             if self._cached[0]:
                 _log.info("the trained parameters have changed; the solver starts anew")
                 self._solver = init_state(self.config, controls)
+                self._place = _place(controls)
             self._cached = (trained, controls)
         return self._cached[1]
 
     def _state(self, controls: Sequence[NetworkControl]) -> SolverState:
         if self._solver is None:
             self._solver = storage.load(self, controls)
+            self._place = _place(controls)
+        elif self._place != _place(controls):
+            self.load_state_dict(self.state_dict())
+            return self._state(controls)
         return self._solver
 
     def _live(self, x: Any, batch: Batch) -> LiveRollout | None:
@@ -349,3 +375,8 @@ class OCNOpt(torch.optim.Optimizer):
         self.generator.set_state(signs)
         _log.warning("step refused (%s); controls and state are unchanged", what)
         return StepInfo(loss=loss, accepted=False, damping=state.damping, refused=self._refused)
+
+
+def _place(controls: Sequence[NetworkControl]) -> tuple[torch.dtype, torch.device]:
+    like = controls[0].parameters[0]
+    return like.dtype, like.device
