@@ -321,6 +321,42 @@ def test_a_model_with_another_output_than_one_tensor_is_refused(kind, read, got)
         opt.step(lambda: opt.loss(read(model(x)), y))
 
 
+class Deciding(nn.Module):
+    """A layer that is used only where its input is positive on the mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(8, 8).double()
+
+    def forward(self, x):
+        return x + self.inner(x) if x.mean() > -10 else x
+
+
+@pytest.mark.parametrize("block", [Deciding, "1"])
+def test_a_part_that_cannot_be_traced_is_a_block(block):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 8), Deciding(), nn.Linear(8, 3)).double()
+    with pytest.raises(UnsupportedModuleError, match=r"at '1' .* blocks="):
+        OCNOpt(model)
+    opt = OCNOpt(model, blocks=[block])
+    assert opt.game.uncovered == ("1.inner.weight", "1.inner.bias")
+    start = model[1].inner.weight.detach().clone()
+    infos = [opt.step(x, y) for x, y in batches(30)]
+    assert all(info.accepted for info in infos)
+    assert infos[-1].loss < 0.5 * infos[0].loss
+    assert not torch.equal(model[1].inner.weight, start)
+
+
+def test_a_step_in_inference_mode_is_refused_and_one_without_gradients_is_none_the_worse():
+    model = network()
+    opt = OCNOpt(model)
+    x, y = next(iter(batches(1)))
+    with torch.no_grad():
+        assert opt.step(x, y).accepted
+    with torch.inference_mode(), pytest.raises(InvalidInputError, match="inference_mode"):
+        opt.step(x, y)
+
+
 @pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.MSELoss()])
 def test_a_batch_of_one_is_a_batch_and_an_empty_one_is_refused(loss):
     model = network()
@@ -341,6 +377,7 @@ def test_a_batch_of_one_is_a_batch_and_an_empty_one_is_refused(loss):
         (lambda m: OCNOpt(m, weight_decay=-0.1), InvalidInputError, "weight_decay"),
         (lambda m: OCNOpt(m, nn.L1Loss()), InvalidInputError, "loss.*L1Loss"),
         (lambda m: OCNOpt(m, nn.MSELoss(reduction="sum")), InvalidInputError, "reduction"),
+        (lambda m: OCNOpt(m.forward), InvalidInputError, "model: expected a torch module"),
         (lambda _: OCNOpt(nn.Sequential(nn.Tanh())), UnsupportedModuleError, "no stage"),
         (lambda _: OCNOptConfig(feedback="on"), UnknownNameError, "feedback.*'on'"),
         (lambda _: Rhythm(refresh_every=0), InvalidInputError, "refresh_every"),

@@ -80,8 +80,11 @@ class BatchReader:
 
         Raises:
             InvalidInputError: if the closure does not return a scalar with a graph, has called
-                `backward`, or (where columns are due) does not run the model exactly once.
+                `backward`, or (where columns are due) does not run the model exactly once, or in
+                inference mode.
         """
+        if torch.is_inference_mode_enabled():
+            raise InvalidInputError("step: expected a call outside torch.inference_mode")
         start, signs = RandomState.now(), self.generator.get_state()
         twins = self.game.twins if due and self.hessian is not None else ()
         cast = Autocast.now()

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -77,6 +77,7 @@ class OCNOpt(torch.optim.Optimizer):
         hessian: OutputHessian | None = None,
         seed: int = 0,
         example_input: Tensor | None = None,
+        blocks: Collection[type[nn.Module] | str] = (),
     ):
         """Build the game of a network and the optimizer that plays it.
 
@@ -94,6 +95,8 @@ class OCNOpt(torch.optim.Optimizer):
             hessian: Output Hessian of the loss, for losses that are not known.
             seed: Seed of the random columns.
             example_input: Network input; tells the shapes that cooperating players need to know.
+            blocks: Classes or module paths of parts that cannot be traced, one stage each; their
+                parameters move by `config.fallback`.
 
         Raises:
             InvalidInputError: if an argument is out of range.
@@ -108,7 +111,7 @@ class OCNOpt(torch.optim.Optimizer):
             hessian = output_hessian(self.loss)
         self.hessian = hessian
         plain, ranks = unwrapped(model)
-        self.game = GameGraph.from_module(plain, example_input, players="single")
+        self.game = GameGraph.from_module(plain, example_input, "single", blocks)
         self.generator = torch.Generator().manual_seed(seed)
         require_supported(ranks, self.game, self.config, hessian)
         together = self.config.cooperation

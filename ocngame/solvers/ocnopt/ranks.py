@@ -194,6 +194,7 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, Ranks]:
         The network, and the ranks that it runs on.
 
     Raises:
+        InvalidInputError: if it is no module.
         UnsupportedModuleError: if it is distributed in another way.
     """
     ranks: Ranks = OneRank()
@@ -204,6 +205,8 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, Ranks]:
             model = inner
         else:
             break
+    if not isinstance(model, nn.Module):
+        raise InvalidInputError(f"model: expected a torch module, got {type(model).__name__}")
     kinds = {kind.__name__ for part in model.modules() for kind in type(part).__mro__}
     if found := sorted(kinds & _OTHER_WRAPPERS):
         raise UnsupportedModuleError(
