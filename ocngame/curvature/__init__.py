@@ -12,6 +12,7 @@ from ocngame.curvature.diagonal import DiagonalCurvature, RootMeanSquareCurvatur
 from ocngame.curvature.fictitious import FictitiousPlayers
 from ocngame.curvature.full import FullCurvature
 from ocngame.curvature.gaussian import GaussianFisher, GaussianNLL, Spread
+from ocngame.curvature.gram import GramCurvature, GramOperator
 from ocngame.curvature.identity import DampingMetric, IdentityCurvature
 from ocngame.curvature.kronecker import EigenKroneckerCurvature, KroneckerCurvature
 from ocngame.curvature.loss_hessian import LossHessian
@@ -51,6 +52,8 @@ __all__ = [
     "GaussianFisher",
     "GaussianNLL",
     "GradientColumn",
+    "GramCurvature",
+    "GramOperator",
     "IdentityCurvature",
     "IdentityOperator",
     "KroneckerCurvature",
