@@ -6,6 +6,7 @@ from ocngame.curvature.columns import (
     ColumnRule,
     ExactColumns,
     GradientColumn,
+    SampledColumns,
     SketchedColumns,
 )
 from ocngame.curvature.diagonal import DiagonalCurvature, RootMeanSquareCurvature
@@ -64,6 +65,7 @@ __all__ = [
     "PairFactors",
     "PoissonHessian",
     "RootMeanSquareCurvature",
+    "SampledColumns",
     "SketchedColumns",
     "Spread",
     "SquaredErrorHessian",

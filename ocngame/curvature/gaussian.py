@@ -77,6 +77,16 @@ class GaussianFisher(OutputHessian):
             second = 0.5**0.5 / variance
         return torch.cat([variance.rsqrt(), second], -1) / entries**0.5 * right
 
+    def own_gradient(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Give the gradient at targets `m + sqrt(v) e` with normal e."""
+        _, variance = self.parts(output)
+        e = torch.randn(variance.shape, generator=generator).to(variance)
+        second = 0.5 * (1 - e.square())
+        if self.spread is Spread.VARIANCE:
+            second = second / variance
+        # Of the mean over n entries, while an output has 2 n.
+        return torch.cat([-e * variance.rsqrt(), second], -1) * 2**0.5
+
     def parts(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Take an output apart.
 

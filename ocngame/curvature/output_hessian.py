@@ -94,6 +94,36 @@ class OutputHessian(ABC):
         signs = signs.to(output) * 2 - 1
         return self.root(output, signs) / count**0.5
 
+    def sampled(self, output: Tensor, count: int, generator: torch.Generator) -> Tensor:
+        """Give R columns that are gradients at targets of the model's own, over the root of R.
+
+        Args:
+            output: Network output, shape (B, ..., C).
+            count: R.
+            generator: Source of the targets; it lives on the CPU.
+
+        Returns:
+            Shape (R, B, ..., C).
+        """
+        wide = output.detach().expand(count, *output.shape)
+        return self.own_gradient(wide, generator) * (output[0].numel() * count) ** -0.5
+
+    def own_gradient(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Give the gradient at targets drawn from the model, times the root of the entries' number.
+
+        Args:
+            output: Outputs, shape (R, B, ..., C).
+            generator: Source of the targets; it lives on the CPU.
+
+        Raises:
+            InvalidInputError: if the loss is not known to be a likelihood.
+        """
+        del output, generator
+        raise InvalidInputError(
+            "columns: expected a loss that is a likelihood to sample targets from, got "
+            f"{type(self).__name__}"
+        )
+
 
 @dataclass(frozen=True)
 class CrossEntropyHessian(OutputHessian):
@@ -114,6 +144,15 @@ class CrossEntropyHessian(OutputHessian):
         scaled = p.sqrt() * right * (p.shape[dim] / p[0].numel()) ** 0.5
         return scaled - p * scaled.sum(dim, keepdim=True)
 
+    def own_gradient(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Give `p - e_c` for a class c drawn from p, times the root of the number of classes."""
+        # `output` has the dimension of the columns in front of those that `dim` counts.
+        p = output.movedim(self.dim if self.dim < 0 else self.dim + 1, -1).softmax(-1)
+        drawn = torch.multinomial(p.flatten(0, -2).cpu(), 1, generator=generator)
+        chosen = torch.zeros_like(p).scatter_(-1, drawn.view(*p.shape[:-1], 1).to(p.device), 1.0)
+        slope = (p - chosen) * p.shape[-1] ** 0.5
+        return slope.movedim(-1, self.dim if self.dim < 0 else self.dim + 1)
+
 
 @dataclass(frozen=True)
 class SquaredErrorHessian(OutputHessian):
@@ -133,6 +172,11 @@ class SquaredErrorHessian(OutputHessian):
         scale = self.scale if self.scale is not None else 2.0 / output[0].numel()
         return right * scale**0.5
 
+    def own_gradient(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Give normal numbers of variance `scale` times the number of entries."""
+        scale = self.scale if self.scale is not None else 2.0 / output[0, 0].numel()
+        return _normal(output, generator) * (scale * output[0, 0].numel()) ** 0.5
+
 
 @dataclass(frozen=True)
 class BinaryCrossEntropyHessian(OutputHessian):
@@ -145,6 +189,11 @@ class BinaryCrossEntropyHessian(OutputHessian):
         p = output.detach().sigmoid()
         return (p * (1 - p) / output[0].numel()).sqrt() * right
 
+    def own_gradient(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Give `p - t` for labels t drawn from p."""
+        p = output.sigmoid()
+        return p - (torch.rand(p.shape, generator=generator).to(p) < p).to(p)
+
 
 @dataclass(frozen=True)
 class PoissonHessian(OutputHessian):
@@ -153,6 +202,15 @@ class PoissonHessian(OutputHessian):
     def root(self, output: Tensor, right: Tensor) -> Tensor:
         """Give `diag(sqrt(exp(y) / C)) right`."""
         return (output.detach().exp() / output[0].numel()).sqrt() * right
+
+    def own_gradient(self, output: Tensor, generator: torch.Generator) -> Tensor:
+        """Give `exp(y) - t` for counts t drawn from the rates."""
+        rate = output.exp()
+        return rate - torch.poisson(rate.cpu(), generator=generator).to(rate)
+
+
+def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=generator).to(like)
 
 
 def output_hessian(loss: nn.Module) -> OutputHessian:
