@@ -187,7 +187,9 @@ class OCNOpt(torch.optim.Optimizer):
             InvalidInputError: if the target is missing, the closure has called `backward`, or there
                 is nothing to step from.
         """
-        if {self.__dict__.pop(name, None) for name in ("found_inf", "grad_scale")} != {None}:
+        if "found_inf" in self.__dict__:
+            for name in ("found_inf", "grad_scale"):
+                self.__dict__.pop(name, None)
             raise InvalidInputError(
                 "GradScaler: expected none, got one; use autocast with bfloat16 without it"
             )

@@ -5,8 +5,9 @@ they have moved: where that context goes around the step, they are forgotten her
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ class Autocast:
             The state.
         """
         on = [device for device in _DEVICES if torch.is_autocast_enabled(device)]
-        return cls({device: torch.get_autocast_dtype(device) for device in on})
+        return cls({device: torch.get_autocast_dtype(device) for device in on}) if on else OFF
 
     @contextmanager
     def restored(self) -> Iterator[None]:
@@ -48,17 +49,27 @@ class Autocast:
             yield
 
 
-@contextmanager
-def full_precision() -> Iterator[None]:
+OFF = Autocast({})
+"""Autocast is on nowhere."""
+
+
+def full_precision() -> AbstractContextManager[Any]:
     """Turn autocast off, and let it forget the weights that it has kept.
 
-    Yields:
-        Nothing.
+    Returns:
+        A context in which it is off.
     """
-    on = Autocast.now().types
+    cast = Autocast.now()
+    return _NOTHING if cast is OFF else _full_precision(cast)
+
+
+_NOTHING = nullcontext()
+
+
+@contextmanager
+def _full_precision(cast: Autocast) -> Iterator[None]:
     with ExitStack() as stack:
-        for device in on:
+        for device in cast.types:
             stack.enter_context(torch.autocast(device, enabled=False))
         yield
-    if on:
-        torch.clear_autocast_cache()
+    torch.clear_autocast_cache()
