@@ -24,7 +24,7 @@ SENSITIVITY = {
     },
 }
 FEEDBACKS = ("off", "per_sample", "stacked", "exact")
-CURVATURES = ("identity", "diagonal", "kronecker")
+CURVATURES = ("identity", "diagonal", "kronecker", "gram")
 ABLATION_TASKS = {"digits-tanh": 1, "wine": 3}
 """Number of seeds by task: the feedbacks over the whole batch are slow."""
 PEERS_OF_EXPERIMENTS = ("sgd", "adam", "muon", "soap")

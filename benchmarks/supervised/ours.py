@@ -5,7 +5,7 @@ A contender is named `ocnopt`, or `ocnopt:key=value,...` with the keys
     lr         multiple of the step, 1 by default
     damping    multiple of the first damping
     feedback   off, per_sample, stacked, exact
-    curvature  identity, diagonal, kronecker
+    curvature  identity, diagonal, kronecker, gram (the batch's own blocks, in sample space)
     decay      weight decay
     schedule   cosine, as the peers have, or constant
 """
@@ -19,14 +19,21 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from benchmarks.supervised.tasks import Task
 from benchmarks.supervised.trainers import Trainer
-from ocngame.curvature import DiagonalCurvature, IdentityCurvature, KroneckerCurvature
-from ocngame.solvers.ocnopt import LevenbergMarquardt, OCNOpt, OCNOptConfig
+from ocngame.curvature import (
+    DampingMetric,
+    DiagonalCurvature,
+    GramCurvature,
+    IdentityCurvature,
+    KroneckerCurvature,
+)
+from ocngame.solvers.ocnopt import Feedback, LevenbergMarquardt, OCNOpt, OCNOptConfig
 from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY
 
 CURVATURES = {
     "identity": IdentityCurvature,
     "diagonal": DiagonalCurvature,
     "kronecker": KroneckerCurvature,
+    "gram": GramCurvature,
 }
 
 
@@ -94,7 +101,14 @@ def _config(changes: Mapping[str, str]) -> OCNOptConfig:
     config = OCNOptConfig()
     if changes.get("feedback", "off") != "off":
         config = OCNOptConfig.with_feedback(changes["feedback"])
-    if "curvature" in changes:
+    if changes.get("curvature") == "gram":
+        # The batch's own columns are all there is: every batch is read and factorised.
+        if config.feedback is Feedback.OFF:
+            config = OCNOptConfig.with_feedback(Feedback.STACKED)
+            config = replace(config, feedback=Feedback.OFF)
+        joint = config.feedback is Feedback.EXACT
+        config = replace(config, curvature=DampingMetric() if joint else GramCurvature())
+    elif "curvature" in changes:
         config = replace(config, curvature=CURVATURES[changes["curvature"]]())
     if "damping" in changes:
         rule: Any = config.damping

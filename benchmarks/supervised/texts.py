@@ -55,9 +55,11 @@ column is the range of the ratio to the default, without the multiple 0.1 of the
 
 ABLATION = """\
 By `experiments --parts ablation`. Steps to the target with each feedback and curvature. "exact"
-is the joint damped Gauss-Newton step of the batch in sample space (gram), with the curvature as
-its metric; "stacked" has one value function for the batch with the curvature in place of all of
-Q_uu."""
+is the joint damped Gauss-Newton step of the batch in sample space, with the curvature as its
+metric; "stacked" has one value function for the batch with the curvature in place of all of Q_uu.
+"gram" is the batch's own damped block of each stage, without memory, in sample space; with "exact"
+it is lambda times the identity as metric. With "gram" and feedback off the step is the minimum of
+the batch's model, as with feedback."""
 
 VANISHING = """\
 By `experiments --parts vanishing`. Sigmoid networks with hidden layers of 32 and torch's default

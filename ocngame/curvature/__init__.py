@@ -6,13 +6,17 @@ from ocngame.curvature.columns import (
     ColumnRule,
     ExactColumns,
     GradientColumn,
+    SampledColumns,
     SketchedColumns,
 )
 from ocngame.curvature.diagonal import DiagonalCurvature, RootMeanSquareCurvature
 from ocngame.curvature.fictitious import FictitiousPlayers
 from ocngame.curvature.full import FullCurvature
+from ocngame.curvature.gaussian import GaussianFisher, GaussianNLL, Spread
+from ocngame.curvature.gram import GramCurvature, GramOperator
 from ocngame.curvature.identity import DampingMetric, IdentityCurvature
 from ocngame.curvature.kronecker import EigenKroneckerCurvature, KroneckerCurvature
+from ocngame.curvature.loss_hessian import LossHessian
 from ocngame.curvature.operators import (
     CurvatureOperator,
     DiagonalOperator,
@@ -46,17 +50,24 @@ __all__ = [
     "FictitiousPlayers",
     "FullCurvature",
     "FullOperator",
+    "GaussianFisher",
+    "GaussianNLL",
     "GradientColumn",
+    "GramCurvature",
+    "GramOperator",
     "IdentityCurvature",
     "IdentityOperator",
     "KroneckerCurvature",
     "KroneckerOperator",
     "KroneckerPair",
+    "LossHessian",
     "OutputHessian",
     "PairFactors",
     "PoissonHessian",
     "RootMeanSquareCurvature",
+    "SampledColumns",
     "SketchedColumns",
+    "Spread",
     "SquaredErrorHessian",
     "State",
     "output_hessian",

@@ -1,4 +1,4 @@
-"""Which columns stand for the output Hessian: all of them, a random sketch, or the gradient."""
+"""Which columns stand for the output Hessian: all, a sketch, sampled targets, the gradient."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 from ocngame._checks import integer
 from ocngame.curvature.output_hessian import OutputHessian
 
-__all__ = ["ColumnRule", "ExactColumns", "GradientColumn", "SketchedColumns"]
+__all__ = ["ColumnRule", "ExactColumns", "GradientColumn", "SampledColumns", "SketchedColumns"]
 
 
 class ColumnRule(ABC):
@@ -96,6 +96,34 @@ class SketchedColumns(ColumnRule):
     ) -> Tensor:
         """Give the sketched columns."""
         return hessian.sketch(output, self.count, generator)
+
+
+@dataclass(frozen=True)
+class SampledColumns(ColumnRule):
+    """R gradients at targets drawn from the model itself, for losses that are likelihoods.
+
+    Their outer products have the Fisher matrix as expectation, as those of sketched columns have;
+    entries vary more, because a rare label has a large gradient.
+
+    Attributes:
+        count: R, at least one.
+    """
+
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        """Validate the settings."""
+        integer("count", self.count, low=1)
+
+    def columns(
+        self,
+        hessian: OutputHessian,
+        output: Tensor,
+        gradient: Tensor | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Give the gradients."""
+        return hessian.sampled(output, self.count, generator)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ r"""Diagonal curvature: of the Gauss-Newton matrix, or the root of second moment
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from ocngame._checks import positive
@@ -86,5 +85,7 @@ class RootMeanSquareCurvature(Curvature):
         """Give the denominators; the damping does not enter."""
         root = state["square"].sqrt()
         if self.bias_correction:
-            root = root / torch.sqrt(1.0 - self.beta ** state["count"])
+            # In bfloat16 a beta near one would be one.
+            counted = 1.0 - self.beta ** state["count"].double()
+            root = root / counted.sqrt().to(root.dtype)
         return DiagonalOperator(root + self.eps)

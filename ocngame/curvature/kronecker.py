@@ -36,6 +36,7 @@ from ocngame.linalg import (
     block_gram,
     block_number,
     damped_inverse,
+    symmetric_eigen,
 )
 
 __all__ = ["EigenKroneckerCurvature", "KroneckerCurvature"]
@@ -166,8 +167,8 @@ class EigenKroneckerCurvature(Curvature):
         Returns:
             The state in the new eigenbasis.
         """
-        left_values, left_vectors = torch.linalg.eigh(state["left"])
-        right_values, right_vectors = torch.linalg.eigh(state["right"])
+        left_values, left_vectors = symmetric_eigen(state["left"])
+        right_values, right_vectors = symmetric_eigen(state["right"])
         product = left_values.clamp_min(0)[:, None] * right_values.clamp_min(0)[None, :]
         tiny = torch.finfo(product.dtype).tiny
         product = product * (state["eigenvalues"].sum() / product.sum().clamp_min(tiny))

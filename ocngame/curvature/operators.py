@@ -198,9 +198,10 @@ class FullOperator(CurvatureOperator):
     matrix: Tensor
 
     def solve(self, control: Tensor) -> Tensor:
-        """Solve with the dense matrix."""
-        flat = control.flatten(-2).unsqueeze(-1)
-        return torch.linalg.solve(self.matrix, flat).squeeze(-1).reshape(control.shape)
+        """Solve with the dense matrix, in float32 at least."""
+        work = self.matrix if self.matrix.dtype == torch.float64 else self.matrix.float()
+        flat = control.flatten(-2).unsqueeze(-1).to(work.dtype)
+        return torch.linalg.solve(work, flat).view(control.shape).to(control.dtype)
 
     def matmul(self, control: Tensor) -> Tensor:
         """Multiply with the dense matrix."""

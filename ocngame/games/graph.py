@@ -7,6 +7,7 @@ from os import PathLike
 
 import networkx as nx
 from torch import Tensor, fx, nn
+from torch.nn.parameter import is_lazy
 
 from ocngame.errors import InvalidInputError, UnsupportedModuleError
 from ocngame.games.continuous.block import NeuralODE
@@ -99,9 +100,11 @@ class GameGraph:
             The graph.
 
         Raises:
-            InvalidInputError: if `players` is none of these, or the mapping forgets a stage.
+            InvalidInputError: if the module is none or has uninitialised parameters, cannot run on
+                the example, `players` is none of these, or the mapping forgets a stage.
             UnsupportedModuleError: if the network cannot be traced or no layer has a control.
         """
+        _require_ready(module)
         twins = find_twins(module, example_input, blocks)
         with traced_solvers() as solved:
             program = trace_module(module, example_input, blocks, twins)
@@ -230,6 +233,17 @@ def _controls(
         if alone:
             result[name] = tuple(names[id(p)] for p in own.values())
     return result
+
+
+def _require_ready(module: object) -> None:
+    if not isinstance(module, nn.Module):
+        raise InvalidInputError(f"model: expected a torch module, got {type(module).__name__}")
+    lazy = [n for n, p in module.named_parameters() if is_lazy(p)]
+    if lazy:
+        raise InvalidInputError(
+            f"model: expected initialised parameters, got {lazy[0]!r} without a shape; run the "
+            "network once on an input"
+        )
 
 
 def _attribute(program: fx.GraphModule, node: fx.Node) -> object:

@@ -250,6 +250,8 @@ def record_rollout(
         if isinstance(layer, BATCH_NORMS):
             output = gate.attach(layer, args[0], output)
         if layer in seen:
+            if output.numel() == 0:
+                raise InvalidInputError("x: expected at least one sample, got an empty batch")
             shapes[controls[layer].stage].add(output.shape)
             # A solver may try its first step without a graph, or keep none.
             if output.requires_grad:

@@ -135,7 +135,8 @@ def trace_module(
         The traced graph module, which shares its parameters with `module`.
 
     Raises:
-        InvalidInputError: if a block is neither a class of modules nor the path of a submodule.
+        InvalidInputError: if a block is neither a class of modules nor the path of a submodule, or
+            the network cannot run on the example.
         UnsupportedModuleError: if the module cannot be traced (data-dependent control flow).
     """
     if isinstance(module, nn.Linear):
@@ -182,7 +183,12 @@ def _propagate_shapes(traced: fx.GraphModule, example: Tensor | tuple[Tensor, ..
     try:
         with torch.no_grad():
             inputs = example if isinstance(example, tuple) else (example,)
+            traced(*inputs)  # says in the network's own words what does not fit
             ShapeProp(traced).propagate(*inputs)
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise InvalidInputError(
+            f"example_input: expected an input that the network can run on ({error})"
+        ) from error
     finally:
         for module, training in modes.items():
             module.training = training

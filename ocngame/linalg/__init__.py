@@ -16,6 +16,7 @@ from ocngame.linalg.symmetric import (
     damped_inverse,
     project_psd,
     smallest_eigenvalue,
+    symmetric_eigen,
     symmetrise,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "project_psd",
     "right_product",
     "smallest_eigenvalue",
+    "symmetric_eigen",
     "symmetrise",
     "with_transpose",
 ]

@@ -8,6 +8,7 @@ __all__ = [
     "damped_inverse",
     "project_psd",
     "smallest_eigenvalue",
+    "symmetric_eigen",
     "symmetrise",
 ]
 
@@ -45,6 +46,26 @@ def damped_inverse(matrix: Tensor, damping: Tensor | float) -> Tensor:
     values, vectors = torch.linalg.eigh(symmetrise(shifted).double())
     floor = values.amax(-1, keepdim=True).clamp_min(1e-30) * 1e-12
     return ((vectors / values.clamp_min(floor).unsqueeze(-2)) @ vectors.mT).to(matrix.dtype)
+
+
+def symmetric_eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Give eigenvalues and eigenvectors, in float32 at least and float64 where that fails.
+
+    Args:
+        matrix: Symmetric matrices, shape (..., n, n).
+
+    Returns:
+        Eigenvalues (..., n) and eigenvectors (..., n, n) in the dtype of `matrix`; NaN where the
+        input is not finite.
+    """
+    if not bool(torch.isfinite(matrix).all()):
+        return torch.full_like(matrix[..., 0], torch.nan), torch.full_like(matrix, torch.nan)
+    work = matrix if matrix.dtype == torch.float64 else matrix.float()
+    try:
+        values, vectors = torch.linalg.eigh(work)
+    except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
+        values, vectors = torch.linalg.eigh(work.double())
+    return values.to(matrix.dtype), vectors.to(matrix.dtype)
 
 
 def project_psd(matrix: Tensor) -> Tensor:

@@ -172,6 +172,26 @@ def test_output_factor_is_a_root_of_the_hessian(hessian, loss):
 
 
 @pytest.mark.parametrize(
+    ("loss", "shape"),
+    [
+        (nn.CrossEntropyLoss(), (2, 3, 4)),
+        (nn.CrossEntropyLoss(), (2, 3, 2, 2)),
+        (nn.MSELoss(), (2, 3, 2)),
+        (nn.BCEWithLogitsLoss(), (2, 3, 2)),
+        (nn.PoissonNLLLoss(), (2, 3, 2)),
+    ],
+)
+def test_the_factor_of_outputs_with_positions_is_that_of_torchs_loss(loss, shape):
+    """Classes are dimension 1, and the mean goes over positions as well."""
+    y = torch.randn(shape, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    classes = isinstance(loss, nn.CrossEntropyLoss)
+    target = y.argmin(1) if classes else (y > 0).double()
+    columns = output_hessian(loss).exact(y)[:, 0].flatten(1)
+    expected = torch.autograd.functional.hessian(lambda z: loss(z[None], target[:1]), y[0])
+    torch.testing.assert_close(columns.T @ columns, expected.view(len(columns), -1))
+
+
+@pytest.mark.parametrize(
     ("loss", "kind"),
     [
         (nn.BCEWithLogitsLoss(), BinaryCrossEntropyHessian),

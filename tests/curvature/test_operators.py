@@ -10,6 +10,7 @@ from ocngame.curvature import (
     DiagonalOperator,
     EigenOperator,
     FullOperator,
+    GramOperator,
     IdentityOperator,
     KroneckerOperator,
 )
@@ -36,11 +37,15 @@ def make(kind: str, shape: tuple[int, int], generator: torch.Generator) -> Curva
         case "eigen":
             left, right = torch.linalg.eigh(spd(o))[1], torch.linalg.eigh(spd(i))[1]
             return EigenOperator(left, right, torch.rand(o, i, generator=generator).double() + 0.1)
+        case "gram":
+            left = torch.randn(2, 2, 1, o, generator=generator, dtype=torch.float64)
+            z = OuterColumns(left, torch.randn(2, 1, i, generator=generator, dtype=torch.float64))
+            return GramOperator(z, damped_inverse(z.gram(z), 0.5), 0.5)
         case _:
             return FullOperator(spd(o * i))
 
 
-KINDS = ["identity", "diagonal", "kronecker", "eigen", "full"]
+KINDS = ["identity", "diagonal", "kronecker", "eigen", "gram", "full"]
 
 
 def test_every_operator_class_is_covered():

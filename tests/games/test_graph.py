@@ -91,6 +91,22 @@ def test_unsupported_models_are_named(model, named):
         GameGraph.from_module(model)
 
 
+@pytest.mark.parametrize(
+    ("model", "example", "named"),
+    [
+        (Skip(), torch.zeros(2, 5), "example_input: .* can run on .*5.*4"),
+        (Skip(), (torch.zeros(2, 4),) * 2, "example_input: .* can run on"),
+        (nn.Sequential(nn.LazyLinear(3)), None, r"model: .* got '0\.weight' without a shape"),
+        (torch.tanh, None, "model: expected a torch module, got builtin_function_or_method"),
+    ],
+)
+@pytest.mark.usefixtures("as_user")
+def test_what_no_network_can_be_read_from_is_named(model, example, named, capfd):
+    with pytest.raises(InvalidInputError, match=named):
+        GameGraph.from_module(model, example)
+    assert not capfd.readouterr().err
+
+
 def test_unknown_stage_is_named():
     with pytest.raises(InvalidInputError, match="'nowhere'"):
         GameGraph.from_module(Skip()).live_state("nowhere")

@@ -194,6 +194,124 @@ def test_autocast_in_bfloat16_learns_with_state_in_full_precision():
                 assert value.dtype in {torch.float32, torch.float64}
 
 
+@pytest.mark.parametrize("config", [OFTEN, OCNOptConfig.with_feedback("exact")])
+def test_autocast_around_the_step_is_for_the_network_only(config):
+    """Curvature and moves are computed in the precision of the parameters all the same."""
+    within, around = network(), network()
+    one, two = OCNOpt(within, config=config), OCNOpt(around, config=config)
+    seen, found = [], []
+    for x, y in batches(5):
+
+        def closure(x=x, y=y):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return one.loss(within(x).float(), y)
+
+        seen.append(str(one.step(closure)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for x, y in batches(5):
+            found.append(str(two.step(lambda x=x, y=y: two.loss(around(x).float(), y))))
+    assert found == seen
+    assert torch.equal(weights(within), weights(around))
+
+
+def test_autocast_with_float16_is_refused_whatever_the_output():
+    model = nn.Sequential(network(), nn.LogSoftmax(-1))
+    opt = OCNOpt(model)
+    x, y = next(iter(batches(1)))
+    with (
+        torch.autocast("cpu", dtype=torch.float16),
+        pytest.raises(InvalidInputError, match="float16; use autocast with bfloat16"),
+    ):
+        opt.step(x, y)
+
+
+def test_frameworks_hand_the_closure_over_by_its_name():
+    one, two, three = network(), network(), network()
+    first, second, third = (OCNOpt(model, config=OFTEN) for model in (one, two, three))
+    for x, y in batches(4):
+        first.step(x, y)
+        second.step(closure=lambda x=x, y=y: second.loss(two(x), y))
+        third.zero_grad()
+        third.backward(lambda x=x, y=y: third.loss(three(x), y))
+        third.step(closure=lambda: None)
+    assert torch.equal(weights(one), weights(two))
+    assert torch.equal(weights(one), weights(three))
+    x, y = next(iter(batches(1)))
+    with pytest.raises(InvalidInputError, match="closure: expected none beside x"):
+        first.step(x, y, closure=lambda: None)
+    first.backward(lambda: first.loss(one(x), y))
+    with pytest.raises(InvalidInputError, match="closure: expected one that returns None"):
+        first.step(closure=lambda: first.loss(one(x), y))
+
+
+def test_a_scaled_loss_is_refused():
+    model = network()
+    opt = OCNOpt(model)
+    scaler = torch.amp.GradScaler("cpu")
+    x, y = next(iter(batches(1)))
+    opt.backward(lambda: scaler.scale(opt.loss(model(x), y)))
+    start = weights(model)
+    with pytest.raises(InvalidInputError, match="GradScaler: expected none"):
+        scaler.step(opt)
+    assert torch.equal(weights(model), start)
+    idle = torch.amp.GradScaler("cpu", enabled=False)
+    opt.zero_grad()
+    opt.backward(lambda: idle.scale(opt.loss(model(x), y)))
+    assert idle.step(opt).accepted
+
+
+def test_parameters_that_are_not_the_models_are_refused():
+    model, foreign = network(), nn.Parameter(torch.zeros(2))
+    with pytest.raises(InvalidInputError, match="groups: expected parameters of the model"):
+        OCNOpt(model, groups=[{"params": [foreign]}])
+    opt = OCNOpt(model)
+    with pytest.raises(InvalidInputError, match="groups: expected parameters of the model"):
+        opt.add_param_group({"params": [foreign]})
+
+
+def test_new_values_are_taken_and_new_parameters_refused():
+    """Parameters changed behind its back: the values are the user's, the objects are not."""
+    model = network()
+    opt = OCNOpt(model, config=OFTEN)
+    data = list(batches(24))
+    for x, y in data[:4]:
+        opt.step(x, y)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+    infos = [opt.step(x, y) for x, y in data[4:]]
+    assert all(info.accepted for info in infos)
+    assert infos[-1].loss < 0.6 * infos[0].loss
+    model[0].weight = nn.Parameter(torch.randn(16, 6))
+    with pytest.raises(InvalidInputError, match="model: expected the parameters that the opt"):
+        _ = [opt.step(x, y) for x, y in data[:2]]
+
+
+def test_a_model_that_changes_its_precision_takes_the_state_along():
+    """The same as a state that is loaded into another precision."""
+    moved, loaded = network(), network()
+    first, second = OCNOpt(moved, config=OFTEN), OCNOpt(loaded, config=OFTEN)
+    data = list(batches(8))
+    for x, y in data[:4]:
+        first.step(x, y)
+        second.step(x, y)
+    moved.double()
+    other = copy.deepcopy(loaded).double()
+    third = OCNOpt(other, config=OFTEN)
+    third.load_state_dict(second.state_dict())
+    for x, y in data[4:]:
+        assert first.step(x.double(), y).accepted
+        third.step(x.double(), y)
+    assert torch.equal(weights(moved), weights(other))
+    kinds = {
+        value.dtype
+        for entry in first.state_dict()["state"].values()
+        for value in entry.values()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    }
+    assert kinds == {torch.float64}
+
+
 def test_half_precision_is_refused_by_name():
     model = network()
     x, y = next(iter(batches(1)))

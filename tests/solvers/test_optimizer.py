@@ -170,6 +170,23 @@ def test_non_finite_batch_is_refused_and_changes_nothing(poison):
     assert torch.equal(weights(model), weights(clean))
 
 
+def test_a_refused_step_raises_a_damping_that_adapts():
+    model = network()
+    opt = OCNOpt(model, config=JUDGED)
+    (x, y), *_ = batches(1)
+    opt.step(x, y)
+    before, start = weights(model), opt.state_dict()["state"]["solver"]
+    refused = opt.step(x * torch.nan, y)
+    assert (refused.accepted, refused.refused, refused.damping) == (False, 1, start["damping"])
+    after = opt.state_dict()["state"]["solver"]
+    assert torch.equal(weights(model), before)
+    assert after["damping"] == JUDGED.damping.adjusted(start["damping"], float("nan"))
+    assert after["damping"] > start["damping"]
+    assert torch.equal(after["generator"], start["generator"])
+    assert after["step"] == start["step"]
+    assert opt.step(x, y).accepted
+
+
 @pytest.mark.parametrize("config", [JUDGED, OCNOptConfig(step=FixedStep())])
 def test_learning_rate_scales_the_move_and_schedulers_work(config):
     moves = []
@@ -277,6 +294,82 @@ def test_judging_leaves_the_controls_bitwise_as_they_are():
     assert torch.equal(moved[0], moved[1])
 
 
+class Several(nn.Module):
+    """A network whose output is no tensor."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.inner, self.kind = network(), kind
+
+    def forward(self, x):
+        return self.kind(self.inner(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "read", "got"),
+    [
+        (lambda y: (y, y), lambda out: out[0], "tuple"),
+        (lambda y: {"logits": y}, lambda out: out["logits"], "dict"),
+        (lambda y: y.sum(), lambda out: out.expand(32, 3), r"shape \(\)"),
+    ],
+)
+def test_a_model_with_another_output_than_one_tensor_is_refused(kind, read, got):
+    model = Several(kind)
+    opt = OCNOpt(model)
+    x, y = next(iter(batches(1)))
+    with pytest.raises(InvalidInputError, match=f"model: expected an output .* got {got}"):
+        opt.step(lambda: opt.loss(read(model(x)), y))
+
+
+class Deciding(nn.Module):
+    """A layer that is used only where its input is positive on the mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(8, 8).double()
+
+    def forward(self, x):
+        return x + self.inner(x) if x.mean() > -10 else x
+
+
+@pytest.mark.parametrize("block", [Deciding, "1"])
+def test_a_part_that_cannot_be_traced_is_a_block(block):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 8), Deciding(), nn.Linear(8, 3)).double()
+    with pytest.raises(UnsupportedModuleError, match=r"at '1' .* blocks="):
+        OCNOpt(model)
+    opt = OCNOpt(model, blocks=[block])
+    assert opt.game.uncovered == ("1.inner.weight", "1.inner.bias")
+    start = model[1].inner.weight.detach().clone()
+    infos = [opt.step(x, y) for x, y in batches(30)]
+    assert all(info.accepted for info in infos)
+    assert infos[-1].loss < 0.5 * infos[0].loss
+    assert not torch.equal(model[1].inner.weight, start)
+
+
+def test_a_step_in_inference_mode_is_refused_and_one_without_gradients_is_none_the_worse():
+    model = network()
+    opt = OCNOpt(model)
+    x, y = next(iter(batches(1)))
+    with torch.no_grad():
+        assert opt.step(x, y).accepted
+    with torch.inference_mode(), pytest.raises(InvalidInputError, match="inference_mode"):
+        opt.step(x, y)
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.MSELoss()])
+def test_a_batch_of_one_is_a_batch_and_an_empty_one_is_refused(loss):
+    model = network()
+    opt = OCNOpt(model, loss)
+    x, y = next(iter(batches(1)))
+    y = y if isinstance(loss, nn.CrossEntropyLoss) else x[:, :3]
+    infos = [opt.step(x[:1], y[:1]) for _ in range(5)]
+    assert all(info.accepted for info in infos)
+    assert infos[-1].loss < infos[0].loss
+    with pytest.raises(InvalidInputError, match="x: expected at least one sample"):
+        opt.step(x[:0], y[:0])
+
+
 @pytest.mark.parametrize(
     ("make", "error", "named"),
     [
@@ -284,6 +377,7 @@ def test_judging_leaves_the_controls_bitwise_as_they_are():
         (lambda m: OCNOpt(m, weight_decay=-0.1), InvalidInputError, "weight_decay"),
         (lambda m: OCNOpt(m, nn.L1Loss()), InvalidInputError, "loss.*L1Loss"),
         (lambda m: OCNOpt(m, nn.MSELoss(reduction="sum")), InvalidInputError, "reduction"),
+        (lambda m: OCNOpt(m.forward), InvalidInputError, "model: expected a torch module"),
         (lambda _: OCNOpt(nn.Sequential(nn.Tanh())), UnsupportedModuleError, "no stage"),
         (lambda _: OCNOptConfig(feedback="on"), UnknownNameError, "feedback.*'on'"),
         (lambda _: Rhythm(refresh_every=0), InvalidInputError, "refresh_every"),

@@ -297,6 +297,7 @@ class FlowHessian(OutputHessian):
     """
 
     most_promise: ClassVar[float | None] = 1.0
+    of_gradient: ClassVar[bool] = True
 
     kinetic: float = 0.0
     jacobian: float = 0.0

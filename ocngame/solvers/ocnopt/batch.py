@@ -20,6 +20,8 @@ from ocngame.games.twins import installed
 from ocngame.linalg import Columns
 from ocngame.solvers.ocnopt.config import Feedback, OCNOptConfig
 from ocngame.solvers.ocnopt.own_gradient import loss_scale
+from ocngame.solvers.ocnopt.precision import Autocast, full_precision
+from ocngame.solvers.ocnopt.ranks import Ranks
 
 __all__ = ["Batch", "BatchReader"]
 
@@ -58,6 +60,7 @@ class BatchReader:
         hessian: Output Hessian of the loss; None if nothing needs columns.
         config: Settings of the method.
         generator: Source of random signs, on the CPU.
+        ranks: The processes that share the batch; the loss and the columns are those of all.
     """
 
     model: nn.Module
@@ -65,6 +68,7 @@ class BatchReader:
     hessian: OutputHessian | None
     config: OCNOptConfig
     generator: torch.Generator
+    ranks: Ranks
 
     def read(self, closure: Callable[[], Tensor], due: bool) -> Batch:
         """Run the closure and its backward pass.
@@ -78,10 +82,14 @@ class BatchReader:
 
         Raises:
             InvalidInputError: if the closure does not return a scalar with a graph, has called
-                `backward`, or (where columns are due) does not run the model exactly once.
+                `backward`, or (where columns are due) does not run the model exactly once, or in
+                inference mode.
         """
+        if torch.is_inference_mode_enabled():
+            raise InvalidInputError("step: expected a call outside torch.inference_mode")
         start, signs = RandomState.now(), self.generator.get_state()
         twins = self.game.twins if due and self.hessian is not None else ()
+        cast = Autocast.now()
 
         def run() -> Tensor:
             with installed(twins):
@@ -90,21 +98,24 @@ class BatchReader:
         def measure() -> Tensor:
             with replayed(self.model, start), torch.no_grad():
                 try:
-                    with solver_errors():
-                        return run().detach()
+                    with cast.restored(), solver_errors():
+                        return self.ranks.mean(run().detach())
                 except NonFiniteError:
                     return torch.tensor(torch.nan)
 
         with torch.enable_grad(), solver_errors():
             if not due or self.hessian is None:
                 loss = _scalar(run())
-                _backward(loss)
-                return Batch(loss=loss.detach(), measure=measure, start=start, signs=signs)
+                with full_precision():
+                    _backward(loss)
+                mean = self.ranks.mean(loss.detach())
+                return Batch(loss=mean, measure=measure, start=start, signs=signs)
             with _eager():
                 rollout, loss = _record(self.model, self.game, run)
-            columns, samples, seeds = self._columns(rollout, loss)
+            with full_precision():
+                columns, samples, seeds = self._columns(rollout, loss)
         return Batch(
-            loss=loss.detach(),
+            loss=self.ranks.mean(loss.detach()),
             measure=measure,
             start=start,
             signs=signs,
@@ -119,23 +130,22 @@ class BatchReader:
         """Backpropagate the columns and the loss."""
         assert self.hessian is not None  # noqa: S101 - checked by the caller
         output = rollout.output.detach()
-        if output.dtype == torch.float16:
-            raise InvalidInputError(
-                "model: expected an output in float32, float64 or bfloat16, got float16; use "
-                "autocast with bfloat16, which needs no GradScaler"
-            )
         rule, per_sample = self.config.columns, self.config.feedback is Feedback.PER_SAMPLE
-        every = rule.every(len(output))
+        every = rule.every(self.ranks.samples(output))
         gradient = None
         if rule.needs_gradient or per_sample:
             gradient = _output_gradient(loss, rollout.output)
+        hessian = self.hessian.of_batch(loss, rollout.output)
         exact = output.float() if output.dtype == torch.bfloat16 else output
-        seeds = rule.columns(self.hessian, exact, gradient, self.generator).to(output.dtype)
+        seeds = self.ranks.seeds(rule, hessian, exact, gradient, self.generator)
+        seeds = seeds.to(output.dtype)
+        gathered = self.ranks.gathered
         try:
-            if rollout.plain and not per_sample:
+            if self.hessian.of_gradient and rollout.plain and not per_sample:
                 scale = loss_scale(loss, rollout.output, seeds, rollout.places)
                 if scale is not None:
-                    return rollout.overhear(partial(_backward, loss), scale, every), None, seeds
+                    heard = rollout.overhear(partial(_backward, loss), scale, every)
+                    return gathered(heard), None, seeds
             if not per_sample or gradient is None:
                 columns, samples = rollout.backpropagate(seeds, every), None
             else:
@@ -145,7 +155,7 @@ class BatchReader:
             raise _explained(error) from error
         assert columns is not None  # noqa: S101 - seeds were given
         _backward(loss)
-        return columns, samples, seeds
+        return gathered(columns), None if samples is None else gathered(samples), seeds
 
 
 def _eager() -> AbstractContextManager[Any]:
@@ -196,7 +206,18 @@ def _record(
     outputs: list[Tensor] = []
     losses: list[Tensor] = []
 
-    def hook(_module: nn.Module, _args: object, output: Tensor) -> None:
+    def hook(_module: nn.Module, _args: object, output: Any) -> None:
+        if not isinstance(output, Tensor) or output.ndim < 1 or not len(output):
+            got = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output)
+            raise InvalidInputError(
+                "model: expected an output that is one tensor with a sample or more as its first "
+                f"dimension, got {getattr(got, '__name__', got)}"
+            )
+        if torch.float16 in {output.dtype, *Autocast.now().types.values()}:
+            raise InvalidInputError(
+                "model: expected an output in float32, float64 or bfloat16, got float16; use "
+                "autocast with bfloat16, which needs no GradScaler"
+            )
         outputs.append(output)
 
     def forward() -> Tensor:

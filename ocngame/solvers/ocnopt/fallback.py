@@ -54,6 +54,8 @@ class FallbackRule:
         count = state.get("count", gradient.new_zeros(())) + 1
         mean = state.get("mean", zeros).lerp(gradient, 1 - self.beta_1)
         square = state.get("square", zeros).lerp(gradient.square(), 1 - self.beta_2)
-        root = (square / (1 - self.beta_2**count)).sqrt() + self.eps
-        last = -self.rate * mean / (1 - self.beta_1**count) / root
+        # In bfloat16 a beta near one would be one.
+        first, second = (1 - beta ** count.double() for beta in (self.beta_1, self.beta_2))
+        root = (square / second.to(square.dtype)).sqrt() + self.eps
+        last = -self.rate * mean / first.to(mean.dtype) / root
         return {"count": count, "mean": mean, "square": square, "last": last}

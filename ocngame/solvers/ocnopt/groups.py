@@ -9,7 +9,7 @@ from ocngame._checks import non_negative
 from ocngame.errors import InvalidInputError
 from ocngame.games.network_control import NetworkControl
 
-__all__ = ["Rates", "make_groups", "note_peaks"]
+__all__ = ["Rates", "make_groups", "note_peaks", "require_same_parameters"]
 
 _PEAK = "peak_lr"
 _ALL = "decays_vectors"
@@ -26,8 +26,10 @@ def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[d
         The groups, without empty ones.
 
     Raises:
-        InvalidInputError: if a group lacks "params" or has an unknown option.
+        InvalidInputError: if a group lacks "params", has an unknown option or parameters that are
+            not the network's.
     """
+    own = {id(parameter) for parameter in model.parameters()}
     made: list[dict[str, Any]] = []
     for group in groups:
         if "params" not in group:
@@ -40,13 +42,12 @@ def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[d
         for option in {"lr", "weight_decay"} & set(group):
             non_negative(f"groups.{option}", group[option])
         params = group["params"]
-        made.append(
-            {
-                **group,
-                "params": [params] if isinstance(params, nn.Parameter) else [*params],
-                _ALL: "weight_decay" in group,
-            }
-        )
+        params = [params] if isinstance(params, nn.Parameter) else [*params]
+        if any(id(parameter) not in own for parameter in params):
+            raise InvalidInputError(
+                "groups: expected parameters of the model, got one that is not in it"
+            )
+        made.append({**group, "params": params, _ALL: "weight_decay" in group})
     taken = {id(parameter) for group in made for parameter in group["params"]}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in taken]
     return [*made, {"params": rest}] if rest else made
@@ -60,6 +61,24 @@ def note_peaks(groups: Sequence[dict[str, Any]]) -> None:
     """
     for group in groups:
         group[_PEAK] = max(float(group["lr"]), group.get(_PEAK, 0.0))
+
+
+def require_same_parameters(model: nn.Module, known: Sequence[nn.Parameter]) -> None:
+    """Refuse a network whose layers have been given other parameters.
+
+    Args:
+        model: The network.
+        known: Its parameters when the optimizer was made.
+
+    Raises:
+        InvalidInputError: if they are no longer the same objects.
+    """
+    now = list(model.parameters())
+    if len(now) != len(known) or any(a is not b for a, b in zip(now, known, strict=True)):
+        raise InvalidInputError(
+            "model: expected the parameters that the optimizer was made for, got others; make a "
+            "new OCNOpt where layers or parameters are replaced"
+        )
 
 
 class Rates:

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -30,13 +30,20 @@ from ocngame.solvers.ocnopt.core import (
 from ocngame.solvers.ocnopt.damping import Judge
 from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY
 from ocngame.solvers.ocnopt.estimate import Estimate, estimate_work
-from ocngame.solvers.ocnopt.groups import Rates, make_groups, note_peaks
+from ocngame.solvers.ocnopt.groups import (
+    Rates,
+    make_groups,
+    note_peaks,
+    require_same_parameters,
+)
 from ocngame.solvers.ocnopt.moves import (
     apply_moves,
     control_sizes,
     judged_ratio,
     move_others,
 )
+from ocngame.solvers.ocnopt.precision import full_precision
+from ocngame.solvers.ocnopt.ranks import require_supported, unwrapped
 from ocngame.solvers.ocnopt.report import StepInfo
 from ocngame.solvers.ocnopt.step_rule import StepLimit
 from ocngame.solvers.ocnopt.team import Team
@@ -60,6 +67,9 @@ class OCNOpt(torch.optim.Optimizer):
     done to `.grad` (clipping), `step()` moves.
     """
 
+    # GradScaler then hands over its scale instead of calling `step` on scaled losses.
+    _step_supports_amp_scaling = True
+
     def __init__(
         self,
         model: nn.Module,
@@ -72,12 +82,14 @@ class OCNOpt(torch.optim.Optimizer):
         hessian: OutputHessian | None = None,
         seed: int = 0,
         example_input: Tensor | None = None,
+        blocks: Collection[type[nn.Module] | str] = (),
     ):
         """Build the game of a network and the optimizer that plays it.
 
         Args:
-            model: The network. Parameters that no stage of its game covers are listed in
-                `game.uncovered`; they move by `config.fallback`.
+            model: The network, perhaps compiled or under `DistributedDataParallel`: then all
+                processes make the step of one that has the whole batch. Parameters that no stage
+                of its game covers are listed in `game.uncovered`; they move by `config.fallback`.
             loss: Mean loss of (output, target); `nn.CrossEntropyLoss()` if None.
             lr: Scale of the step; 1 is the model's own length.
             weight_decay: Decoupled weight decay: a step takes away
@@ -91,6 +103,8 @@ class OCNOpt(torch.optim.Optimizer):
             hessian: Output Hessian of the loss, for losses that are not known.
             seed: Seed of the random columns.
             example_input: Network input; tells the shapes that cooperating players need to know.
+            blocks: Classes or module paths of parts that cannot be traced, one stage each; their
+                parameters move by `config.fallback`.
 
         Raises:
             InvalidInputError: if an argument is out of range.
@@ -104,9 +118,10 @@ class OCNOpt(torch.optim.Optimizer):
         if self.config.uses_columns and hessian is None:
             hessian = output_hessian(self.loss)
         self.hessian = hessian
-        plain = getattr(model, "_orig_mod", model)
-        self.game = GameGraph.from_module(plain, example_input, players="single")
+        plain, ranks = unwrapped(model)
+        self.game = GameGraph.from_module(plain, example_input, "single", blocks)
         self.generator = torch.Generator().manual_seed(seed)
+        require_supported(ranks, self.game, self.config, hessian)
         together = self.config.cooperation
         self.team = None if together is None else Team(together, self.game, self.generator)
         self._others = [plain.get_parameter(name) for name in self.game.uncovered]
@@ -116,13 +131,26 @@ class OCNOpt(torch.optim.Optimizer):
             hessian=hessian,
             config=self.config,
             generator=self.generator,
+            ranks=ranks,
         )
         self._all = list(plain.parameters())
         self._cached: tuple[list[bool], list[NetworkControl]] = ([], [])
         self._solver: SolverState | None = None
+        self._place: tuple[torch.dtype, torch.device] | None = None
         self._batches: list[Batch] = []
         self._refused = 0
         super().__init__(make_groups(plain, groups), {"lr": lr, "weight_decay": weight_decay})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group; all parameters of the model are in one from the start.
+
+        Args:
+            param_group: "params" and options.
+
+        Raises:
+            InvalidInputError: if a parameter is not the model's: no game has it, it would not move.
+        """
+        super().add_param_group(make_groups(self._reader.model, [param_group])[0])
 
     def backward(self, closure: Callable[[], Tensor]) -> Tensor:
         """Run a batch and add its gradients to `.grad`; takes the place of `loss.backward()`.
@@ -136,27 +164,45 @@ class OCNOpt(torch.optim.Optimizer):
         Returns:
             The loss, without a graph.
         """
-        state = self._state(self._controls())
-        self._batches.append(self._reader.read(closure, self.config.measures(state.step)))
+        measures = self.config.measures(self._state(self._controls()).step)
+        if measures:
+            require_same_parameters(self._reader.model, self._all)
+        self._batches.append(self._reader.read(closure, measures))
         return self._batches[-1].loss
 
-    def step(self, x: Any = None, y: Tensor | None = None) -> StepInfo:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        x: Any = None,
+        y: Tensor | None = None,
+        *,
+        closure: Callable[[], Tensor | None] | None = None,
+    ) -> StepInfo:
         """Make one step.
 
         Args:
             x: Network input, or a closure that runs the model once and returns the loss without
                 calling `backward`; None to use what `backward` has added to `.grad`.
             y: Target of the input.
+            closure: The closure by the name that frameworks use; after `backward`, one that does
+                nothing.
 
         Returns:
             What happened. A step with a loss that is not finite or beyond all measure, with such a
             gradient or move, or with an equation that its solver cannot follow, leaves controls
-            and solver state unchanged.
+            and solver state unchanged; only a damping rule that adapts raises lambda.
 
         Raises:
             InvalidInputError: if the target is missing, the closure has called `backward`, or there
                 is nothing to step from.
         """
+        if "found_inf" in self.__dict__:
+            for name in ("found_inf", "grad_scale"):
+                self.__dict__.pop(name, None)
+            raise InvalidInputError(
+                "GradScaler: expected none, got one; use autocast with bfloat16 without it"
+            )
+        if closure is not None:
+            x = self._asked(x, closure)
         if x is not None:
             self.zero_grad()
             self._batches.clear()
@@ -172,7 +218,8 @@ class OCNOpt(torch.optim.Optimizer):
                 "x: expected a batch, a closure, or a call of backward before the step, got none"
             )
         batches, self._batches = self._batches, []
-        return self._step(batches[-1], float(sum(batch.loss for batch in batches)), x)
+        with full_precision():
+            return self._step(batches[-1], float(sum(batch.loss for batch in batches)), x)
 
     def _step(self, batch: Batch, loss: float, x: Any) -> StepInfo:
         controls = self._controls()
@@ -245,6 +292,15 @@ class OCNOpt(torch.optim.Optimizer):
             refused=self._refused,
         )
 
+    def _asked(self, x: Any, closure: Callable[[], Tensor | None]) -> Any:
+        if x is not None:
+            raise InvalidInputError("closure: expected none beside x, got both")
+        if self._batches and closure() is not None:
+            raise InvalidInputError(
+                "closure: expected one that returns None after a call of backward, got a loss"
+            )
+        return None if self._batches else closure
+
     def _closure(self, x: Any, y: Tensor | None) -> Callable[[], Tensor]:
         if not isinstance(x, Tensor) and callable(x):
             closure: Any = x
@@ -300,12 +356,17 @@ class OCNOpt(torch.optim.Optimizer):
             if self._cached[0]:
                 _log.info("the trained parameters have changed; the solver starts anew")
                 self._solver = init_state(self.config, controls)
+                self._place = _place(controls)
             self._cached = (trained, controls)
         return self._cached[1]
 
     def _state(self, controls: Sequence[NetworkControl]) -> SolverState:
         if self._solver is None:
             self._solver = storage.load(self, controls)
+            self._place = _place(controls)
+        elif self._place != _place(controls):
+            self.load_state_dict(self.state_dict())
+            return self._state(controls)
         return self._solver
 
     def _live(self, x: Any, batch: Batch) -> LiveRollout | None:
@@ -322,7 +383,14 @@ class OCNOpt(torch.optim.Optimizer):
 
     def _refuse(self, signs: Tensor, loss: float, what: str) -> StepInfo:
         state = self._state(self._controls())
+        raised = self.config.damping.adjusted(state.damping, math.nan)
+        self._solver = replace(state, damping=raised)
         self._refused += 1
         self.generator.set_state(signs)
         _log.warning("step refused (%s); controls and state are unchanged", what)
         return StepInfo(loss=loss, accepted=False, damping=state.damping, refused=self._refused)
+
+
+def _place(controls: Sequence[NetworkControl]) -> tuple[torch.dtype, torch.device]:
+    like = controls[0].parameters[0]
+    return like.dtype, like.device
