@@ -314,7 +314,9 @@ class VideoTask(Task):
     @property
     def stem(self) -> str:
         """See `Task.stem`."""
-        key = content_key({"cell": self.cell, "place": asdict(self.place)})
+        key = content_key(
+            {"cell": self.cell, "place": asdict(self.place), "seed": self.evaluation_seed}
+        )
         return f"{safe(self.place.world)}-video-{self.entrant.label.replace(' ', '-')}-{key}"
 
     @property
