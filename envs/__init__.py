@@ -4,6 +4,7 @@ from ocngame.envs.adapters import AdaptedWorld
 from ocngame.envs.batched import batched_names, batched_world
 from ocngame.envs.checking import check_world
 from ocngame.envs.making import make
+from ocngame.envs.masks import mask_parts, nothing_allowed, part_sizes
 from ocngame.envs.world import Group, Moment, Picture, Transition, World
 
 __all__ = [
@@ -17,4 +18,7 @@ __all__ = [
     "batched_world",
     "check_world",
     "make",
+    "mask_parts",
+    "nothing_allowed",
+    "part_sizes",
 ]
