@@ -401,6 +401,12 @@ def test_unknown_names(name: str, near: str) -> None:
         make(name)
 
 
+def test_a_module_that_is_not_there() -> None:
+    for name in ("no_such_package:thing", "no_such_package.world_v0"):
+        with pytest.raises(InvalidInputError, match="module no_such_package, which cannot"):
+            make(name)
+
+
 def test_arguments() -> None:
     with pytest.raises(InvalidInputError, match="workers: expected at most batch_size"):
         make(small_envs.Walkers, batch_size=1, workers=2)
