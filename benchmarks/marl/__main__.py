@@ -26,7 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["train", "play", "report", "original"])
     parser.add_argument("--out", type=Path, default=Path("runs/marl"))
-    parser.add_argument("--worlds", nargs="+", default=["simple_tag", "simple_push", "simple_adversary"])
+    parser.add_argument(
+        "--worlds", nargs="+", default=["simple_tag", "simple_push", "simple_adversary"]
+    )
     parser.add_argument("--optimizers", nargs="+", default=list(TRAINED))
     parser.add_argument("--labels", nargs="+", default=list(LABELS), choices=[*LABELS, CONTROL])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
