@@ -30,6 +30,7 @@ SUITES: Mapping[str, Suite] = {
             algorithms=("ippo", "coupled"),
             players=("random", "greedy", "planner"),
             frames=100_000,
+            episodes=256,
             crossplay_episodes=32,
             response_frames=25_000,
             coupled={"schedule": "linear", "coupled": {"curvature": "diagonal"}},

@@ -104,8 +104,15 @@ def test_both_teams_learn(world, settings):
         assert own[-1].length == 4.0
 
 
-@pytest.mark.parametrize("masks", ["", "info"], ids=["free", "masked"])
-@pytest.mark.parametrize("optimizer", ["adam", "ocnopt"])
+@pytest.mark.parametrize(
+    ("optimizer", "masks"),
+    [
+        ("adam", "info"),
+        ("ocnopt", "info"),
+        pytest.param("adam", "", marks=pytest.mark.slow),
+        pytest.param("ocnopt", "", marks=pytest.mark.slow),
+    ],
+)
 def test_choices_of_several_parts_are_learned_in_an_environment_of_others(optimizer, masks):
     def maker(name, copies, device):
         return make(lambda: Dials(masks=masks), batch_size=copies, seed=0)
