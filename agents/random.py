@@ -7,7 +7,7 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from torch import Tensor
 
 from ocngame.agents.decider import Decider
-from ocngame.envs import Group, Moment
+from ocngame.envs import Group, Moment, mask_parts
 from ocngame.errors import InvalidInputError
 
 __all__ = ["RandomDecider"]
@@ -75,13 +75,17 @@ def _draw(group: Group, moment: Moment, generator: torch.Generator) -> Tensor:
             (*acting.shape, len(low)), generator=generator, dtype=observations.dtype, device=where
         )
         return low + (high - low) * u
+    mask = moment.masks.get(group.name)
     if isinstance(space, MultiDiscrete):
+        if mask is not None:
+            u = torch.rand(mask.shape, generator=generator, device=where)
+            parts = mask_parts(torch.where(mask, u, -1.0), space)
+            return torch.stack([part.argmax(-1) for part in parts], -1)
         sizes = torch.as_tensor(space.nvec, device=where)
         u = torch.rand((*acting.shape, len(sizes)), generator=generator, device=where)
         return (u * sizes).long()
     if not isinstance(space, Discrete):
         raise InvalidInputError(f"groups: {group.name!r}: expected Discrete actions, got {space}")
-    mask = moment.masks.get(group.name)
     size = int(space.n)
     u = torch.rand((*acting.shape, size), generator=generator, device=where)
     if mask is not None:

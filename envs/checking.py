@@ -17,10 +17,11 @@ later, or in the second episode.
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, MultiDiscrete
 from torch import Tensor
 
 from ocngame._checks import integer
+from ocngame.envs.masks import mask_parts, nothing_allowed, part_sizes
 from ocngame.envs.world import Group, Moment, Transition, World
 from ocngame.errors import ApiError, NonFiniteError
 
@@ -89,20 +90,20 @@ def _draw(group: Group, moment: Moment, generator: torch.Generator) -> Tensor:
         share = torch.rand((*acting.shape, *low.shape), generator=generator, dtype=torch.float64)
         dtype = moment.observations[group.name].dtype
         return torch.clamp(low + (high - low) * share, low, high).to(acting.device, dtype)
-    if isinstance(space, MultiDiscrete):
-        sizes = torch.as_tensor(space.nvec)
-        share = torch.rand((*acting.shape, len(sizes)), generator=generator, dtype=torch.float64)
-        return (share * sizes).long().to(acting.device)
-    if not isinstance(space, Discrete):
+    sizes = part_sizes(space)
+    if not sizes:
         raise ApiError(
             f"group {group.name!r}: expected actions in Discrete, MultiDiscrete or Box, got {space}"
         )
     allowed = moment.masks.get(group.name)
     if allowed is None:
-        return torch.randint(int(space.n), acting.shape, generator=generator).to(acting.device)
-    weights = (allowed | ~allowed.any(-1, keepdim=True)).double().cpu().flatten(0, 1)
-    drawn = torch.multinomial(weights, 1, generator=generator)
-    return drawn.reshape(acting.shape).to(acting.device)
+        allowed = torch.ones((*acting.shape, sum(sizes)), dtype=torch.bool)
+    drawn = []
+    for part in mask_parts(allowed, space):
+        weights = (part | ~part.any(-1, keepdim=True)).double().cpu().flatten(0, 1)
+        one = torch.multinomial(weights, 1, generator=generator)
+        drawn.append(one.reshape(acting.shape).to(acting.device))
+    return torch.stack(drawn, -1) if isinstance(space, MultiDiscrete) else drawn[0]
 
 
 def _entries(moment: Moment, title: str) -> Iterator[tuple[str, Tensor]]:
@@ -166,16 +167,17 @@ def _check_moment(world: World, moment: Moment, where: str) -> None:
         acting = moment.acting[name]
         _check_tensor(acting, lead, torch.bool, world, f"{where}, acting of {name!r}")
         if name in moment.masks:
-            if not isinstance(group.action_space, Discrete):
-                raise ApiError(f"{where}, masks of {name!r}: expected none, actions not Discrete")
+            sizes = part_sizes(group.action_space)
+            if not sizes:
+                raise ApiError(f"{where}, masks of {name!r}: expected none, actions are a Box")
             masks = _check_tensor(
                 moment.masks[name],
-                (*lead, int(group.action_space.n)),
+                (*lead, sum(sizes)),
                 torch.bool,
                 world,
                 f"{where}, masks of {name!r}",
             )
-            if bool((acting & ~masks.any(-1)).any()):
+            if bool((acting & nothing_allowed(masks, group.action_space)).any()):
                 raise ApiError(f"{where}, masks of {name!r}: an agent to act is allowed no action")
     size = (world.batch_size, world.state_size)
     _check_tensor(moment.state, size, world.dtype, world, f"{where}, state")

@@ -6,7 +6,8 @@ With B copies, a group of A agents with observations of size O has
     observations  [B, A, O]   float, flattened (gymnasium's `flatten` where a space is not a Box)
     actions       [B, A]      long, for Discrete;  [B, A, n] long for MultiDiscrete of n parts;
                   [B, A, m]   float in the world's units, for a Box of size m
-    mask          [B, A, k]   bool, allowed actions of Discrete(k); None where all always are
+    mask          [B, A, k]   bool, allowed actions of Discrete(k), or of the parts of MultiDiscrete
+                  one after the other; None where all always are
     rewards       [B, A]      float, of the step just made
     acting        [B, A]      bool, whether the agent's action counts in the next step: False for an
                   agent that has left, and for all but one agent of a turn-based world

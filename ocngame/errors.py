@@ -19,6 +19,10 @@ __all__ = [
 ]
 
 
+_MOST_NAMES = 40
+"""Names that a message lists at most."""
+
+
 class OcnGameError(Exception):
     """Base class of every exception that ocngame raises on purpose."""
 
@@ -50,13 +54,19 @@ class UnknownNameError(InvalidInputError):
         self.argument, self.name, self.known = argument, name, tuple(sorted(known))
         super().__init__(argument, name, self.known)
 
+    @property
+    def near(self) -> list[str]:
+        """The three nearest known names at most."""
+        return difflib.get_close_matches(str(self.name), self.known, n=3)
+
     def __str__(self) -> str:
-        """Name the near matches, or every known name where none is near."""
-        near = difflib.get_close_matches(str(self.name), self.known, n=3)
-        if near:
-            hint = f"did you mean {' or '.join(map(repr, near))}?"
+        """Name the near matches, or where none is near the known names, of very many the first."""
+        if self.near:
+            hint = f"did you mean {' or '.join(map(repr, self.near))}?"
         else:
-            hint = f"known: {', '.join(self.known)}"
+            more = len(self.known) - _MOST_NAMES
+            hint = f"known: {', '.join(self.known[:_MOST_NAMES])}"
+            hint += f" and {more} more" if more > 0 else ""
         return f"{self.argument}: unknown name {self.name!r}; {hint}"
 
 

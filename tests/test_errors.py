@@ -27,6 +27,12 @@ def test_unknown_name_without_a_near_match_lists_all():
     assert str(error) == "data: unknown name 'xyz'; known: digits, moons"
 
 
+def test_of_very_many_names_the_first_are_listed():
+    error = errors.UnknownNameError("data", "xyz", [f"set{i:03}" for i in range(100)])
+    assert error.near == []
+    assert str(error).endswith("set038, set039 and 60 more")
+
+
 def test_unknown_name_survives_a_process_boundary():
     error = errors.UnknownNameError("data", "digit", ["digits"])
     again = pickle.loads(pickle.dumps(error))

@@ -14,8 +14,7 @@ cell fail with the reason.
 
 from dataclasses import dataclass
 
-from ocngame.agents.training.worlds import own_names
-from ocngame.envs import batched_names
+from ocngame.envs import batched_names, own_names, turn_names
 from ocngame.envs.batched import SCENARIOS
 
 __all__ = [
@@ -43,8 +42,7 @@ PLAYERS = ("random", "greedy", "planner")
 PLAYER_LABELS = {"random": "random", "greedy": "greedy", "planner": "nash planner"}
 """How reports call them."""
 
-_TURNS = ("connect_four", "kuhn", "leduc", "tictactoe")
-_TURN_STARTS = ("openspiel/", "classic/")
+_TURN_STARTS = ("openspiel/", "spiel:", "classic/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +73,7 @@ def fits(name: str, world: str) -> bool:
     Returns:
         Whether it is, as far as the world's name tells.
     """
-    turns = world in _TURNS or world.startswith(_TURN_STARTS)
+    turns = world in turn_names() or world.startswith(_TURN_STARTS)
     if name == "selfplay":
         return turns
     if name == "coupled":

@@ -30,13 +30,14 @@ def report_text(content: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in content["rows"]:
+        runs = row["runs"]
         drawn, most = (row.get(f"{m}_at_budget") for m in ("drawn", "deterministic"))
-        at = f"{interval_text(drawn)} at {row['budget']:.1f}" if drawn else "-"
-        at += f" | {interval_text(most) if most else '-'}"
+        at = f"{interval_text(drawn, runs=runs)} at {row['budget']:.1f}" if drawn else "-"
+        at += f" | {interval_text(most, runs=runs) if most else '-'}"
         lines.append(
             f"| {row['world']} | {row['team']} | {row['label']} | {row['runs']} | {row['frames']} "
-            f"| {row['cpu_seconds']:.1f} | {interval_text(row['drawn'])} "
-            f"| {interval_text(row['deterministic'])} | {at} |"
+            f"| {row['cpu_seconds']:.1f} | {interval_text(row['drawn'], runs=runs)} "
+            f"| {interval_text(row['deterministic'], runs=runs)} | {at} |"
         )
     if content["exploitability"]:
         lines += _exploit_lines(content["exploitability"])
@@ -61,18 +62,19 @@ def report_text(content: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def interval_text(interval: Mapping[str, float], digits: int = 2) -> str:
+def interval_text(interval: Mapping[str, float], digits: int = 2, *, runs: int = 2) -> str:
     """Write a value with its interval.
 
     Args:
         interval: `value`, `low` and `high`.
         digits: Behind the point.
+        runs: That the interval is over; of one there is none.
 
     Returns:
         The text.
     """
     value, low, high = (f"{interval[name]:.{digits}f}" for name in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]" if runs > 1 else value
 
 
 def _exploit_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -88,11 +90,12 @@ def _exploit_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     for row in rows:
         found = row.get("exploitability_at_budget")
-        at = f"{interval_text(found, 3)} at {row['budget']:.1f}" if found else "-"
+        runs = row["runs"]
+        at = f"{interval_text(found, 3, runs=runs)} at {row['budget']:.1f}" if found else "-"
         gains = ", ".join(f"{team} {gain:.3f}" for team, gain in row["gains"].items())
         lines.append(
             f"| {row['world']} | {row['label']} | {row['runs']} | {row['kind']} "
-            f"| {interval_text(row['exploitability'], 3)} | {at} | {gains} |"
+            f"| {interval_text(row['exploitability'], 3, runs=runs)} | {at} | {gains} |"
         )
     return lines
 

@@ -13,7 +13,7 @@ from ocngame.agents.benchmark.contenders import (
     Contender,
     fits,
 )
-from ocngame.agents.training.worlds import own_names
+from ocngame.envs import own_names
 from ocngame.errors import InvalidInputError, UnknownNameError
 from ocngame.training.marl_config import CoupledSettings, MarlConfig, marl_config_from_dict
 from ocngame.training.selfplay_config import SelfPlayConfig, selfplay_config_from_dict

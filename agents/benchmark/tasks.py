@@ -19,7 +19,7 @@ from ocngame.agents.benchmark.suite import RunConfig, Suite
 from ocngame.agents.benchmark.trainings import Training, curves_of, read_points
 from ocngame.agents.benchmark.videos import draw_video
 from ocngame.agents.decider import Decider
-from ocngame.agents.evaluation import evaluate_both
+from ocngame.agents.evaluation import EpisodeReturns, evaluate, evaluate_both
 from ocngame.agents.exact import exact_gains
 from ocngame.agents.training.worlds import WorldMaker
 from ocngame.envs import World
@@ -227,7 +227,9 @@ class PlayerTask(Task):
             entrant = Entrant(label=self.player, run=None, player=self.player)
             names = dict.fromkeys(group.team for group in place.groups)
             deciders = [as_decider(entrant, place, team) for team in names]
-            teams = _measure(place, deciders, self.episodes, self.evaluation_seed)
+            # These players make no difference between drawn and most probable actions.
+            played = evaluate(place, deciders, episodes=self.episodes, seed=self.evaluation_seed)
+            teams = _summed_up(played, played)
             gains = exact_gains(place, deciders)
         finally:
             place.close()
@@ -314,7 +316,9 @@ class VideoTask(Task):
     @property
     def stem(self) -> str:
         """See `Task.stem`."""
-        key = content_key({"cell": self.cell, "place": asdict(self.place)})
+        key = content_key(
+            {"cell": self.cell, "place": asdict(self.place), "seed": self.evaluation_seed}
+        )
         return f"{safe(self.place.world)}-video-{self.entrant.label.replace(' ', '-')}-{key}"
 
     @property
@@ -388,7 +392,10 @@ def player_tasks(suite: Suite) -> list[PlayerTask]:
 def _measure(
     world: World, deciders: Sequence[Decider], episodes: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    drawn, most = evaluate_both(world, deciders, episodes=episodes, seed=seed)
+    return _summed_up(*evaluate_both(world, deciders, episodes=episodes, seed=seed))
+
+
+def _summed_up(drawn: EpisodeReturns, most: EpisodeReturns) -> dict[str, dict[str, Any]]:
     return {
         team: {
             "drawn": float(drawn.by_team[team].mean()),

@@ -36,7 +36,7 @@ class Collector:
         moment: To act on.
         memories: Per group [B, A, H].
         generator: For the draws.
-        ended: Episodes that ended since `ended` was last replaced.
+        ended: Episodes that ended since the last `take_ended`.
     """
 
     def __init__(self, world: World, policies: Mapping[str, Policy], seed: int):
@@ -92,6 +92,15 @@ class Collector:
             reached=reached,
             over=torch.stack(overs),
         )
+
+    def take_ended(self) -> EpisodeSums:
+        """Hand over the episodes that ended, and count anew.
+
+        Returns:
+            Those since the last call.
+        """
+        ended, self.ended = self.ended, EpisodeSums()
+        return ended
 
     def state_dict(self) -> dict[str, object]:
         """Give what a later run needs to go on.

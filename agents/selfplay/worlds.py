@@ -1,16 +1,9 @@
 """Worlds of self-play by name."""
 
-from ocngame.envs import World, make
-from ocngame.envs.boards import connect_four, tictactoe
-from ocngame.envs.cards import TreeWorld
+from ocngame.envs import World, is_own, make, own_world, turn_names
 from ocngame.errors import UnknownNameError
-from ocngame.games.tree import kuhn, leduc, tree_from_open_spiel
 
 __all__ = ["make_turn_world"]
-
-_SPIEL = "spiel:"
-_TREES = {"kuhn": kuhn, "leduc": leduc}
-_BOARDS = {"tictactoe": tictactoe, "connect_four": connect_four}
 
 
 def make_turn_world(name: str, copies: int) -> World:
@@ -28,12 +21,8 @@ def make_turn_world(name: str, copies: int) -> World:
     Raises:
         UnknownNameError: if there is no such world.
     """
-    if name in _TREES:
-        return TreeWorld(_TREES[name](), copies)
-    if name in _BOARDS:
-        return _BOARDS[name](copies)
-    if name.startswith(_SPIEL):
-        return TreeWorld(tree_from_open_spiel(name.removeprefix(_SPIEL)), copies)
-    if not set(".:/").isdisjoint(name):
+    if not is_own(name):
         return make(name, batch_size=copies, seed=0)
-    raise UnknownNameError("world", name, [*_TREES, *_BOARDS, f"{_SPIEL}NAME"])
+    if ":" not in name and name not in turn_names():
+        raise UnknownNameError("world", name, [*turn_names(), "spiel:NAME"])
+    return own_world(name, copies)

@@ -43,7 +43,7 @@ class MarlJob(Job[MarlRow]):
         learners: Per group; none for coupled players.
         coupled: Who moves coupled players, else None.
         policies: Per group.
-        collector: Plays; not for coupled players, whose moves begin with plays of their own.
+        collector: Plays; None for coupled players, whose moves begin with plays of their own.
         step: Number of updates made.
         folder: Where its files are, None if it is not kept.
     """
@@ -64,8 +64,11 @@ class MarlJob(Job[MarlRow]):
         self.policies = {name: learner.policy for name, learner in self.learners.items()}
         if together:
             self.policies = make_policies(self.world, config)
-        self.collector = Collector(self.world, self.policies, config.seed)
-        self.coupled = CoupledTeams(self.world, self.policies, config) if together else None
+        self.collector, self.coupled = None, None
+        if together:
+            self.coupled = CoupledTeams(self.world, self.policies, config)
+        else:
+            self.collector = Collector(self.world, self.policies, config.seed)
         self.cpu_seconds = 0.0
         self._measured: World | None = None
         self._reports: dict[str, UpdateReport] = {}
@@ -106,7 +109,8 @@ class MarlJob(Job[MarlRow]):
         job.folder = RunFolder(path)
         for name, learner in job.learners.items():
             learner.load_state_dict(content["learners"][name])
-        job.collector.load_state_dict(content["collector"])
+        if job.collector is not None:
+            job.collector.load_state_dict(content["collector"])
         if job.coupled is not None:
             job.coupled.load_state_dict(content["coupled"])
         job._reports = {name: UpdateReport(**r) for name, r in content["reports"].items()}
@@ -204,7 +208,7 @@ class MarlJob(Job[MarlRow]):
         scale = 1.0 - self.step / self.total_steps if linear else 1.0
         if self.coupled is not None:
             self._moved = self.coupled.update(scale)
-        else:
+        if self.collector is not None:
             segment = self.collector.collect(self.config.steps)
             generator = self.collector.generator
             self._reports = {
@@ -220,7 +224,7 @@ class MarlJob(Job[MarlRow]):
     def _rows(self) -> list[MarlRow]:
         drawn = self.measure(deterministic=False).means
         most = self.measure(deterministic=True).means
-        ended, self.collector.ended = self.collector.ended, EpisodeSums()
+        ended = EpisodeSums() if self.collector is None else self.collector.take_ended()
         teams = dict.fromkeys(group.team for group in self.world.groups)
         details = self._moved | {
             f"{name}/{key}": float(value)
@@ -253,7 +257,7 @@ class MarlJob(Job[MarlRow]):
             "learners": {name: learner.state_dict() for name, learner in self.learners.items()}
             or {name: {"policy": policy.state_dict()} for name, policy in self.policies.items()},
             "coupled": None if self.coupled is None else self.coupled.state_dict(),
-            "collector": self.collector.state_dict(),
+            "collector": None if self.collector is None else self.collector.state_dict(),
             "reports": {name: asdict(report) for name, report in self._reports.items()},
         }
 

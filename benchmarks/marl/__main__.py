@@ -1,4 +1,4 @@
-"""Cross-play on simple_tag and simple_push: Adam, OCNOpt, coupled players, Nash planner, random.
+"""Cross-play on MPE's worlds of two teams: Adam, OCNOpt, coupled players, Nash planner, random.
 
     python -m benchmarks.marl train            # what is missing of all runs, 300,000 frames each
     python -m benchmarks.marl play             # what is missing of all pairs
@@ -26,7 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["train", "play", "report", "original"])
     parser.add_argument("--out", type=Path, default=Path("runs/marl"))
-    parser.add_argument("--worlds", nargs="+", default=["simple_tag", "simple_push"])
+    parser.add_argument(
+        "--worlds", nargs="+", default=["simple_tag", "simple_push", "simple_adversary"]
+    )
     parser.add_argument("--optimizers", nargs="+", default=list(TRAINED))
     parser.add_argument("--labels", nargs="+", default=list(LABELS), choices=[*LABELS, CONTROL])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 from ocngame._checks import integer
@@ -13,6 +13,7 @@ from ocngame.envs.adapters.layout import StateSource, layout_of
 from ocngame.envs.adapters.record import MomentArrays, Record, carve, sizes
 from ocngame.envs.adapters.runner import Runner
 from ocngame.envs.adapters.workers import Workers
+from ocngame.envs.masks import mask_parts, nothing_allowed, part_sizes
 from ocngame.envs.world import Group, Moment, Transition, World
 from ocngame.errors import ApiError, CheckpointError, InvalidInputError, NonFiniteError
 
@@ -285,14 +286,10 @@ class AdaptedWorld(World):
             fine = (given >= space.low) & (given <= space.high)
             harmless = (space.low + space.high) / 2
         elif isinstance(space, Discrete):
-            fine = (given >= 0) & (given < space.n)
+            fine = self._allowed(index, group, given[..., None])[..., 0]
             harmless = 0
-            masks = self._record.next.masks[index]
-            if masks is not None:
-                inside = np.where(fine, given, 0)[..., None]
-                fine &= np.take_along_axis(masks, inside, -1)[..., 0]
         else:
-            fine = (given >= 0) & (given < cast("MultiDiscrete", space).nvec)
+            fine = self._allowed(index, group, given)
             harmless = 0
         if given.ndim > acting.ndim:
             fine = fine.all(-1)
@@ -309,6 +306,16 @@ class AdaptedWorld(World):
             return given
         return given.copy()
 
+    def _allowed(self, index: int, group: Group, given: np.ndarray) -> np.ndarray:
+        """Say which parts of choices [B, A, n] there are and are allowed."""
+        fine = (given >= 0) & (given < np.array(part_sizes(group.action_space)))
+        masks = self._record.next.masks[index]
+        if masks is not None:
+            inside = np.where(fine, given, 0)
+            for j, part in enumerate(mask_parts(masks, group.action_space)):
+                fine[..., j] &= np.take_along_axis(part, inside[..., j : j + 1], -1)[..., 0]
+        return fine
+
     def _check(self) -> None:
         # Whatever is not finite makes the sum so.
         if not np.isfinite(self._numbers.sum(dtype=np.float64)):
@@ -317,7 +324,7 @@ class AdaptedWorld(World):
             self.groups, self._record.next.acting, self._record.next.masks, strict=True
         ):
             if masks is not None:
-                stuck = acting & ~masks.any(-1)
+                stuck = acting & nothing_allowed(masks, group.action_space)
                 if stuck.any():
                     copy, slot = np.argwhere(stuck)[0]
                     self._started = False

@@ -344,12 +344,13 @@ class _Row:
                 allowed = info.get("action_mask")
             if allowed is None:
                 mask[:] = True
-            elif np.shape(allowed) != mask.shape:
-                raise ApiError(
-                    f"expected an action_mask of shape {mask.shape} for {agent!r}, "
-                    f"got {np.shape(allowed)}"
-                )
             else:
+                allowed = _joined(allowed)
+                if allowed.shape != mask.shape:
+                    raise ApiError(
+                        f"expected an action_mask of shape {mask.shape} for {agent!r}, "
+                        f"got {allowed.shape}"
+                    )
                 mask[:] = allowed
         elif info and "action_mask" in info:
             raise ApiError(f"an action_mask of {agent!r} has appeared that was not there at first")
@@ -370,6 +371,13 @@ class _Row:
         for mine, its in zip(self.masks, other.masks, strict=True):
             if mine is not None and its is not None:
                 mine[:] = its
+
+
+def _joined(mask: Any) -> np.ndarray:
+    """Put the parts of a mask, where they come one by one, side by side."""
+    if isinstance(mask, list | tuple):
+        return np.concatenate([np.ravel(part) for part in mask])
+    return np.asarray(mask)
 
 
 def _get(observations: Any, agent: Any) -> Any:

@@ -17,6 +17,7 @@ from ocngame.envs.adapters.spaces import (
     picture_of,
 )
 from ocngame.envs.adapters.teams import teams_of
+from ocngame.envs.masks import part_sizes
 from ocngame.envs.world import Group
 from ocngame.errors import ApiError, InvalidInputError
 
@@ -140,11 +141,13 @@ def layout_of(
         for slot, agent in enumerate(inside):
             seats[agent] = Seat(group=index, slot=slot, key=key, write=write)
         has_mask = "action_mask" in seen.spaces if isinstance(seen, spaces.Dict) else bool(in_infos)
-        if has_mask and in_infos and not isinstance(acts, spaces.Discrete):
+        canonical = canonical_action_space(str(inside[0]), acts)
+        if has_mask and not part_sizes(canonical):
             raise InvalidInputError(
-                f"{title}: expected masks for Discrete actions only, got {acts} of {inside[0]}"
+                f"{title}: expected masks for Discrete and MultiDiscrete actions only, got {acts} "
+                f"of {inside[0]}"
             )
-        masked.append(has_mask and isinstance(acts, spaces.Discrete))
+        masked.append(has_mask)
         decoders.append(action_decoder(acts))
         groups.append(
             Group(
@@ -152,7 +155,7 @@ def layout_of(
                 agents=tuple(str(agent) for agent in inside),
                 team=name,
                 observation_size=size,
-                action_space=canonical_action_space(str(inside[0]), acts),
+                action_space=canonical,
                 picture=picture_of(unmasked, image_side),
             )
         )

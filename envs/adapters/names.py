@@ -153,7 +153,13 @@ def _module(name: str, module: str) -> Any:
         missing = error.name or module
         if missing == module or module.startswith(f"{missing}."):
             if (extra := _EXTRAS.get(missing)) is None:
-                raise UnknownNameError("name", name, known_names()) from error
+                unknown = UnknownNameError("name", name, known_names())
+                if unknown.near:
+                    raise unknown from error
+                raise InvalidInputError(
+                    f"name: {name!r} names the module {missing}, which cannot be found; expected a "
+                    f"world such as mpe2.simple_spread_v3, or a module on Python's path"
+                ) from error
         else:
             extra = _EXTRAS.get(missing.partition(".")[0])
         hint = f": pip install 'ocngame[{extra}]'" if extra else ""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from ocngame.envs.adapters.layout import Layout
+from ocngame.envs.masks import part_sizes
 
 __all__ = ["MomentArrays", "Record", "carve", "sizes"]
 
@@ -103,7 +104,7 @@ def carve(layout: Layout, batch: int, numbers: Array, flags: Array) -> Record[Ar
 
 
 def _actions(group: Any) -> int:
-    return int(group.action_space.n)
+    return sum(part_sizes(group.action_space))
 
 
 def _taker(buffer: Any) -> Any:

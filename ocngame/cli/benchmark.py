@@ -78,7 +78,8 @@ def _show(content: Mapping[str, Any], console: Console) -> None:
     for column in ("world", "team", "contender", "drawn", "most probable", "CPU s"):
         table.add_column(column)
     for row in content["rows"]:
-        numbers = [interval_text(row[m]) for m in ("drawn", "deterministic")]
+        runs = row["runs"]
+        numbers = [interval_text(row[m], runs=runs) for m in ("drawn", "deterministic")]
         table.add_row(
             row["world"], row["team"], row["label"], *numbers, f"{row['cpu_seconds']:.1f}"
         )
@@ -88,6 +89,6 @@ def _show(content: Mapping[str, Any], console: Console) -> None:
         for column in ("world", "contender", "exploitability", "how it is known"):
             table.add_column(column)
         for row in content["exploitability"]:
-            text = interval_text(row["exploitability"], 3)
+            text = interval_text(row["exploitability"], 3, runs=row["runs"])
             table.add_row(row["world"], row["label"], text, row["kind"])
         console.print(table, markup=False)

@@ -174,7 +174,8 @@ class Benchmark:
     what is missing.
 
     Attributes:
-        suite: smoke, cooperative, adversarial, turn-based, games, or a TOML file.
+        suite: smoke, cooperative, adversarial, turn-based, games (minutes on two cores), or a TOML
+            file.
         out: Folder of the benchmark.
         jobs: Processes that make cells; one that dies costs its cell only.
         tensorboard: Write the curves for TensorBoard as well.

@@ -3,6 +3,9 @@
 import pytest
 
 from ocngame.agents.selfplay import SelfPlayJob, make_turn_world
+from ocngame.agents.training.worlds import make_world
+from ocngame.envs import own_names, turn_names
+from ocngame.envs.turns import require_turns
 from ocngame.errors import InvalidInputError, UnknownNameError
 from ocngame.training.selfplay_config import LearnerConfig, SelfPlayConfig
 
@@ -54,3 +57,21 @@ def test_worlds_that_are_not_for_two_in_turns():
         make_turn_world("classic/leduc_holdm_v4", 2)
     with pytest.raises(InvalidInputError, match="expected two players of equal observations"):
         SelfPlayJob(SelfPlayConfig(world="mpe2.simple_spread_v3"))
+    with pytest.raises(UnknownNameError, match="did you mean 'leduc'"):
+        make_turn_world("ledic", 2)
+    with pytest.raises(UnknownNameError, match="known: connect_four, kuhn, leduc, spiel:NAME"):
+        make_turn_world("simple_tag", 2)
+
+
+def test_policy_gradients_and_self_play_get_the_same_worlds():
+    assert set(turn_names()) < set(own_names())
+    for name in turn_names():
+        ours, theirs = make_turn_world(name, 2), make_world(name, 2, "cpu")
+        require_turns(theirs)
+        assert (type(ours), ours.groups) == (type(theirs), theirs.groups)
+
+
+def test_a_game_of_open_spiel_is_a_tree_for_both():
+    pytest.importorskip("pyspiel")
+    ours, theirs = make_turn_world("spiel:kuhn_poker", 2), make_world("spiel:kuhn_poker", 2, "cpu")
+    assert ours.groups == theirs.groups

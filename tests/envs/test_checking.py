@@ -42,6 +42,8 @@ def test_sound_worlds_pass(env: type) -> None:
     steps = check_world(lambda: make(env, batch_size=2), episodes=3, seed=1)
     assert steps == {"Walkers": 12, "Guess": 6}[env.__name__]
     assert check_world(lambda: CountingWorld([4, 2]), episodes=2) == 8
+    for masks in ("", "info", "observation"):
+        assert check_world(lambda m=masks: make(lambda: small_envs.Dials(masks=m), batch_size=2))
 
 
 def test_a_limit_ends_what_does_not_end() -> None:

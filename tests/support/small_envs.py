@@ -4,7 +4,7 @@ import os
 from typing import Any, ClassVar
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from pettingzoo import AECEnv, ParallelEnv
 
 
@@ -117,6 +117,75 @@ class Crashing(Walkers):
         if self.time == 1:
             os._exit(7)
         return super().step(actions)
+
+
+class Dials(ParallelEnv):
+    """Two dials of three and two places; an agent earns the share that stands where it was told.
+
+    Starts and what is told are drawn anew in every step. With `masks` in the "info" or the
+    "observation", each dial has a place that is not allowed and never asked for; it is an error to
+    choose it.
+    """
+
+    metadata: ClassVar = {"name": "dials_v0"}
+    sizes = (3, 2)
+
+    def __init__(self, length: int = 4, masks: str = ""):
+        self.possible_agents = ["a_0", "a_1", "b_0"]
+        self.length, self.masks = length, masks
+        self.random = np.random.default_rng()
+
+    def observation_space(self, agent: str) -> Box | Dict:
+        told = Box(0, 1, (sum(self.sizes),), np.float32)
+        if self.masks != "observation":
+            return told
+        return Dict({"observation": told, "action_mask": Box(0, 1, (sum(self.sizes),), np.int8)})
+
+    def action_space(self, agent: str) -> MultiDiscrete:
+        return MultiDiscrete(self.sizes)
+
+    def draw(self) -> tuple[Any, Any]:
+        self.told = {a: self.random.integers(self.sizes) for a in self.possible_agents}
+        # One place after the one asked for, round the dial.
+        self.barred = {a: (told + 1) % self.sizes for a, told in self.told.items()}
+        seen, infos = {}, {}
+        for agent in self.possible_agents:
+            eyes = [np.eye(n, dtype=np.float32) for n in self.sizes]
+            row = np.concatenate([e[i] for e, i in zip(eyes, self.told[agent], strict=True)])
+            parts = tuple(1 - e[i] for e, i in zip(eyes, self.barred[agent], strict=True))
+            seen[agent], infos[agent] = row, {}
+            if self.masks == "info":
+                infos[agent] = {"action_mask": parts}
+            elif self.masks == "observation":
+                mask = np.concatenate(parts).astype(np.int8)
+                seen[agent] = {"observation": row, "action_mask": mask}
+        return seen, infos
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[Any, Any]:
+        if seed is not None:
+            self.random = np.random.default_rng(seed)
+        self.agents, self.time = list(self.possible_agents), 0
+        return self.draw()
+
+    def step(self, actions: dict[str, Any]) -> tuple[Any, ...]:
+        for agent, action in actions.items():
+            if self.masks and (action == self.barred[agent]).any():
+                raise ValueError(f"{agent}: {action} is not allowed")
+        self.time += 1
+        here = list(self.agents)
+        rewards = {a: float((actions[a] == self.told[a]).mean()) for a in here}
+        over = dict.fromkeys(here, self.time == self.length)
+        if self.time == self.length:
+            self.agents = []
+        seen, infos = self.draw()
+        return seen, rewards, dict.fromkeys(here, False), over, infos
+
+
+class Slider(Dials):
+    """Masks beside actions that have no parts to bar."""
+
+    def action_space(self, agent: str) -> Box:
+        return Box(-1, 1, (2,), np.float32)
 
 
 class Endless(Walkers):

@@ -57,6 +57,10 @@ def test_a_stopped_benchmark_goes_on_and_ends_alike(tmp_path):
     assert all(p.stat().st_mtime_ns == time for p, time in before.items())
     assert [s for s in seen if "seed" in s[0]] == [("1/1 simple_push ippo ocnopt seed 0", 400)]
     assert _content(cut) == _content(whole)
+    # Random play is one run, and so are the contenders here: none has an interval.
+    table = (cut / "report.md").read_text().partition("## Cross-play")[0]
+    assert table.count("[") == 0
+    assert "simple_push | agent | random | 1" in table
     files = {"results.json", "results.csv", "report.md", "crossplay.png"}
     files |= {"curves_frames.png", "curves_cpu_seconds.png"}
     assert files <= {p.name for p in cut.iterdir()}

@@ -27,6 +27,8 @@ STEPS, COPIES, AGENTS, SEEN = 4, 3, 2, 5
 
 KINDS = {
     "separate": (FeedForward, True, "discrete"),
+    "multi": (FeedForward, False, "multi"),
+    "multi separate": (FeedForward, True, "multi"),
     "gated": (Gated, False, "discrete"),
     "gated separate": (Gated, True, "multi"),
     "gaussian": (FeedForward, False, "box"),
@@ -100,32 +102,65 @@ def _fisher_of_torch(run, inputs, weight: Tensor) -> tuple[Tensor, list[str]]:
     return jacrev(jacrev(mean_divergence))(flat), list(values)
 
 
+MASKED = ("separate", "multi", "multi separate", "gated separate")
+
+
+def _mask(policy: Policy, x: Tensor) -> Tensor:
+    """A drawn mask that leaves every part of a choice something."""
+    head = policy.head
+    assert isinstance(head, CategoricalHead)
+    generator = torch.Generator().manual_seed(5)
+    mask = torch.rand((*x.shape[:-1], head.size), generator=generator) < 0.6
+    for part in mask.split(head.sizes, -1):
+        part[..., 0] |= ~part.any(-1)
+    assert not mask.all()
+    return mask
+
+
+@pytest.mark.parametrize("kind", MASKED)
+def test_the_fisher_matrix_of_masked_actions_is_that_of_torch(kind):
+    policy = _policy(kind)
+    run, (x, _, memory, over) = _pass(kind, policy)
+    inputs = (x, _mask(policy, x), memory, over)
+    weight = torch.ones(run(*inputs).shape[:-1], dtype=torch.float64)
+    found, controls = _found_fisher(run, inputs)
+    expected, names = _fisher_of_torch(run, inputs, weight)
+    order = _positions(run, controls, names)
+    torch.testing.assert_close(found, expected[order][:, order], atol=1e-12, rtol=1e-9)
+    free, _ = _fisher_of_torch(run, (x, None, memory, over), weight)
+    assert float((free - expected).abs().max()) > 0.01
+
+
 @pytest.mark.parametrize("counted", [False, True], ids=["all", "some count"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_columns_are_those_of_the_fisher_matrix_of_torch(kind, counted):
     policy = _policy(kind)
     run, inputs = _pass(kind, policy)
+    weight = torch.ones(run(*inputs).shape[:-1], dtype=torch.float64)
+    if counted:
+        weight = (torch.arange(weight.numel()) % 3 > 0).double().view(weight.shape)
+    found, controls = _found_fisher(run, inputs, weight if counted else None)
+    expected, names = _fisher_of_torch(run, inputs, weight)
+    order = _positions(run, controls, names)
+    torch.testing.assert_close(found, expected[order][:, order], atol=1e-12, rtol=1e-9)
+    assert float(expected.abs().max()) > 0.01
+
+
+def _found_fisher(run, inputs, weight: Tensor | None = None):
+    """The game's Fisher matrix from one column for every output of a sample, and its controls."""
     game = GameGraph.from_module(run, players="single")
     assert game.uncovered == ()
     rollout = record_rollout(
         game.program, game.control_stages, lambda: run(*inputs), twins=game.twins
     )
     output = rollout.output.detach()
-    weight = torch.ones(output.shape[:-1], dtype=torch.float64)
-    hessian = CountedHessian(policy.head.fisher())
-    if counted:
-        weight = (torch.arange(weight.numel()) % 3 > 0).double().view(weight.shape)
-        hessian.weight = weight
-    # One column for every output of a sample.
+    hessian = CountedHessian(run.network.head.fisher())
+    hessian.weight = weight
     size = output[0].numel()
     right = torch.eye(size, dtype=torch.float64).view(size, 1, *output.shape[1:])
     columns = rollout.backpropagate(hessian.root(output, right.expand(size, *output.shape)))
     stacked = _joined(columns)
-    found = stacked.mT @ stacked / len(output)
-    expected, names = _fisher_of_torch(run, inputs, weight)
-    order = _positions(run, rollout.controls, names)
-    torch.testing.assert_close(found, expected[order][:, order], atol=1e-12, rtol=1e-9)
-    assert float(expected.abs().max()) > 0.01
+    return stacked.mT @ stacked / len(output), rollout.controls
 
 
 def _positions(run, controls, names: list[str]) -> Tensor:

@@ -27,6 +27,7 @@ def config(updates: int, **changes) -> MarlConfig:
 
 def test_a_run_is_resumed_bitwise_measured_and_read_back(tmp_path: Path):
     whole = MarlJob.start(config(4), tmp_path / "whole")
+    assert whole.collector is None
     for _ in whole.run():
         pass
     part = MarlJob.start(config(4), tmp_path / "part")

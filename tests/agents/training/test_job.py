@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from matching_world import MatchingWorld
+from small_envs import Dials
 
 from ocngame.agents import evaluate
 from ocngame.agents.training import MarlJob, load_team, read_marl_rows, train
+from ocngame.envs import make
 from ocngame.errors import CheckpointError, InvalidInputError, NonFiniteError, UnknownNameError
 from ocngame.training.marl_config import (
     MarlConfig,
@@ -100,6 +102,30 @@ def test_both_teams_learn(world, settings):
         assert own[-1].play > own[0].play
         assert own[-1].frames == 16 * 8 * 20
         assert own[-1].length == 4.0
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "masks"),
+    [
+        ("adam", "info"),
+        ("ocnopt", "info"),
+        pytest.param("adam", "", marks=pytest.mark.slow),
+        pytest.param("ocnopt", "", marks=pytest.mark.slow),
+    ],
+)
+def test_choices_of_several_parts_are_learned_in_an_environment_of_others(optimizer, masks):
+    def maker(name, copies, device):
+        return make(lambda: Dials(masks=masks), batch_size=copies, seed=0)
+
+    job = MarlJob(_config(16, optimizer=optimizer, ocnopt=OCNOPT), maker)
+    untrained = job.measure(deterministic=False).means
+    rows = _finish(job)
+    # Four steps; at random two dials earn (1/3 + 1/2) / 2 of each, with masks (1/2 + 1) / 2.
+    for team in ("a", "b"):
+        assert untrained[team] == pytest.approx(3.0 if masks else 5 / 3, abs=0.35)
+        last = [row for row in rows if row.team == team][-1]
+        assert last.deterministic == pytest.approx(4.0, abs=0.1)
+        assert last.drawn > untrained[team] + 0.5
 
 
 def test_turns_are_learned_and_only_own_steps_are_counted():

@@ -3,6 +3,7 @@
 import multiprocessing
 from importlib import import_module
 
+import numpy as np
 import pytest
 import small_envs
 import torch
@@ -148,6 +149,52 @@ def test_masks_hold_beside_ignored_entries() -> None:
     with pytest.raises(InvalidInputError, match="a1, copy 0: expected an allowed action"):
         world.step({"a": torch.tensor([[-9, 2]])})
     assert world.step({"a": torch.tensor([[-9, 1]])}).rewards["a"][0, 1] == 1
+
+
+@pytest.mark.parametrize("masks", ["info", "observation"])
+def test_masks_of_several_parts(masks: str) -> None:
+    world = make(lambda: small_envs.Dials(masks=masks), batch_size=8, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    moment = world.reset()
+    for _ in range(9):
+        barred, told = ~moment.masks["a"], moment.observations["a"]
+        assert torch.equal(barred[..., :3], told[..., :3].roll(1, -1).bool())
+        assert torch.equal(barred[..., 3:], told[..., 3:].roll(1, -1).bool())
+        # The environment itself refuses what is barred.
+        moment = world.step(drawn(world, moment, generator)).next
+    part_wise = [p.float().argmax(-1) for p in ((~moment.masks["a"]).split((3, 2), -1))]
+    told = [p.argmax(-1) for p in moment.observations["a"].split((3, 2), -1)]
+    fine = {
+        g.name: torch.stack(
+            [p.argmax(-1) for p in moment.observations[g.name].split((3, 2), -1)], -1
+        )
+        for g in world.groups
+    }
+    for part in range(2):
+        bad = torch.stack([part_wise[j] if j == part else told[j] for j in range(2)], -1)
+        with pytest.raises(InvalidInputError, match=r"a_0, copy 0: expected an allowed action"):
+            world.step(fine | {"a": bad})
+    assert world.step(fine).rewards["a"].eq(1).all()
+
+
+def test_masks_beside_a_box_are_refused() -> None:
+    for masks in ("info", "observation"):
+        with pytest.raises(InvalidInputError, match="masks for Discrete and MultiDiscrete"):
+            make(lambda m=masks: small_envs.Slider(masks=m))
+
+
+def test_a_mask_that_bars_all_of_one_part() -> None:
+    world = make(lambda: Stuck(masks="info"))
+    with pytest.raises(ApiError, match="a_0 is to act and its mask allows no action"):
+        world.reset(0)
+
+
+class Stuck(small_envs.Dials):
+    def draw(self):
+        seen, infos = super().draw()
+        for info in infos.values():
+            info["action_mask"] = (np.ones(3), np.zeros(2))
+        return seen, infos
 
 
 def test_a_horizon_truncates() -> None:
@@ -352,6 +399,12 @@ def test_unknown_names(name: str, near: str) -> None:
     pytest.importorskip("mpe2")
     with pytest.raises(UnknownNameError, match=f"did you mean .*{near}"):
         make(name)
+
+
+def test_a_module_that_is_not_there() -> None:
+    for name in ("no_such_package:thing", "no_such_package.world_v0"):
+        with pytest.raises(InvalidInputError, match="module no_such_package, which cannot"):
+            make(name)
 
 
 def test_arguments() -> None:
