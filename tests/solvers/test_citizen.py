@@ -77,7 +77,7 @@ def test_clipped_gradients_are_the_ones_that_are_used():
 def test_groups_have_their_own_rates_and_decays():
     model = network()
     start = copy.deepcopy(model)
-    plainly = OCNOptConfig(decay=Decay.PLAIN)
+    plainly = OCNOptConfig(decay=Decay.PLAIN, decay_growth=0.0)
     opt = OCNOpt(
         model,
         weight_decay=0.0,

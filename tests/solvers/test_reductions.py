@@ -34,7 +34,7 @@ def batches():
 def config(**settings) -> OCNOptConfig:
     fixed = {"feedback": Feedback.OFF, "damping": FixedDamping(damping=1e-3), "gradient_decay": 0.0}
     return OCNOptConfig(
-        **{**fixed, "step": FixedStep(), "decay": Decay.PLAIN, **settings},
+        **{**fixed, "step": FixedStep(), "decay": Decay.PLAIN, "decay_growth": 0.0, **settings},
     )
 
 
@@ -65,7 +65,7 @@ def test_identity_is_sgd(momentum, weight_decay):
     opt = OCNOpt(
         ours,
         lr=0.1,
-        weight_decay=weight_decay,
+        groups=[{"params": ours.parameters(), "weight_decay": weight_decay}],
         config=config(curvature=IdentityCurvature(), step=FixedStep(momentum=momentum)),
     )
     reference = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=momentum)
@@ -90,7 +90,8 @@ def test_bias_corrected_root_mean_square_with_averaged_gradient_is_adamw():
     ours, theirs = network(), network()
     curvature = RootMeanSquareCurvature(beta=0.999, eps=1e-8)
     settings = config(curvature=curvature, gradient_decay=0.9)
-    opt = OCNOpt(ours, lr=3e-3, weight_decay=0.1, config=settings)
+    everything = [{"params": ours.parameters(), "weight_decay": 0.1}]
+    opt = OCNOpt(ours, lr=3e-3, groups=everything, config=settings)
     reference = torch.optim.AdamW(theirs.parameters(), lr=3e-3, weight_decay=0.1)
     assert_same_path(ours, opt, theirs, reference)
 

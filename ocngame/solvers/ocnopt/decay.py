@@ -23,10 +23,13 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-__all__ = ["WEIGHT_DECAY", "Decay", "decay_and_move"]
+__all__ = ["CONSTANT_WEIGHT_DECAY", "WEIGHT_DECAY", "Decay", "decay_and_move"]
 
 WEIGHT_DECAY = 0.15
 """gamma of `OCNOpt` where none is given."""
+
+CONSTANT_WEIGHT_DECAY = 3e-3
+"""The same for a decay that does not grow."""
 
 
 class Decay(StrEnum):

@@ -34,7 +34,7 @@ def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[d
     for group in groups:
         if "params" not in group:
             raise InvalidInputError(f"groups: expected 'params' in a group, got {sorted(group)}")
-        unknown = sorted(set(group) - {"params", "lr", "weight_decay", "name"})
+        unknown = sorted(set(group) - {"params", "lr", "weight_decay", "name", _ALL})
         if unknown:
             raise InvalidInputError(
                 f"groups: expected the options 'lr' and 'weight_decay', got {unknown}"
@@ -47,7 +47,7 @@ def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[d
             raise InvalidInputError(
                 "groups: expected parameters of the model, got one that is not in it"
             )
-        made.append({**group, "params": params, _ALL: "weight_decay" in group})
+        made.append({**group, "params": params, _ALL: group.get(_ALL, "weight_decay" in group)})
     taken = {id(parameter) for group in made for parameter in group["params"]}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in taken]
     return [*made, {"params": rest}] if rest else made

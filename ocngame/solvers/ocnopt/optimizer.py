@@ -28,7 +28,7 @@ from ocngame.solvers.ocnopt.core import (
     propose_move,
 )
 from ocngame.solvers.ocnopt.damping import Judge
-from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY
+from ocngame.solvers.ocnopt.decay import CONSTANT_WEIGHT_DECAY, WEIGHT_DECAY
 from ocngame.solvers.ocnopt.estimate import Estimate, estimate_work
 from ocngame.solvers.ocnopt.groups import (
     Rates,
@@ -76,7 +76,7 @@ class OCNOpt(torch.optim.Optimizer):
         loss: nn.Module | None = None,
         *,
         lr: float = 1.0,
-        weight_decay: float = WEIGHT_DECAY,
+        weight_decay: float | None = None,
         groups: Sequence[Mapping[str, Any]] = (),
         config: OCNOptConfig | None = None,
         hessian: OutputHessian | None = None,
@@ -96,7 +96,8 @@ class OCNOpt(torch.optim.Optimizer):
                 `lr weight_decay (1 - lr / highest lr so far)^2` of a weight (`config.decay` says
                 from which entries, `config.decay_growth` is the power). It sets in as a schedule
                 lowers `lr`; without a schedule nothing decays unless `decay_growth` is 0. Offsets
-                and scales decay only in a group with a weight decay of its own.
+                and scales decay only in a group with a weight decay of its own. None for 0.15, or
+                for 3e-3 if `decay_growth` is 0.
             groups: Torch's parameter groups, each with "params" and options of its own ("lr",
                 "weight_decay"); all other parameters form one more group.
             config: Settings of the method.
@@ -111,10 +112,13 @@ class OCNOpt(torch.optim.Optimizer):
             UnsupportedModuleError: if the model cannot be traced or no stage has a control.
         """
         non_negative("lr", lr)
-        non_negative("weight_decay", weight_decay)
         self.model = model
         self.loss = loss if loss is not None else nn.CrossEntropyLoss()
         self.config = config if config is not None else OCNOptConfig()
+        if weight_decay is None:
+            grows = self.config.decay_growth > 0
+            weight_decay = WEIGHT_DECAY if grows else CONSTANT_WEIGHT_DECAY
+        non_negative("weight_decay", weight_decay)
         if self.config.uses_columns and hessian is None:
             hessian = output_hessian(self.loss)
         self.hessian = hessian

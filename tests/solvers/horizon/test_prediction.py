@@ -21,13 +21,13 @@ def task(seed):
     return model, x, y
 
 
-def promises(kind, seed):
+def promises(kind, seed, lr):
     """Train, and at every step note the true change of a batch's loss by the times' move after the
     weights', and three promises of it: with feedback, without, and with its sign turned.
     """
     model, x, y = task(seed)
     loss, price = nn.CrossEntropyLoss(), TimeCost(per_time=0.05)
-    opt = og.OCNOpt(model, loss)
+    opt = og.OCNOpt(model, loss, lr=lr)
     rule = SecondOrderTimes(curvature=kind, start=0, every=1, memory=0.0, radius=0.1)
     control = TimeControl(model, loss, rule=rule, cost=price, bounds=TimeBounds(low=0.2, high=4.0))
     generator = torch.Generator().manual_seed(seed)
@@ -57,10 +57,11 @@ def correlation(one, other):
     return float(torch.corrcoef(torch.stack([one, other]))[0, 1])
 
 
-def test_promised_changes_of_the_loss_come_true_with_the_feedback_only():
-    """After ten steps; in the first ones the weights move too far for any expansion."""
-    true, full, without, turned = promises(ExactTimes(), seed=0)[:, 10:]
-    assert correlation(true, full) > 0.9
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_promised_changes_of_the_loss_come_true_with_the_feedback_only(seed):
+    """Where the weights move little; at full length their moves are too long for any expansion."""
+    true, full, without, turned = promises(ExactTimes(), seed, lr=0.01)
+    assert correlation(true, full) > 0.98
     for other in (without, turned):
-        assert correlation(true, other) < 0.8
-        assert (true - full).square().mean() < 0.5 * (true - other).square().mean()
+        assert correlation(true, other) < correlation(true, full)
+        assert (true - full).square().mean() < 0.1 * (true - other).square().mean()

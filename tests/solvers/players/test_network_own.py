@@ -80,6 +80,7 @@ def _single(curvature, feedback, rhythm):
         damping=FixedDamping(damping=LAMBDA),
         rhythm=rhythm,
         gradient_decay=0.0,
+        fade=None,
     )
 
 
