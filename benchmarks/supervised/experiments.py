@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.supervised.campaign import Campaign, installed
 from benchmarks.supervised.tasks import TASKS, task_named
+from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY
 
 SENSITIVITY = {
     "multiple of the step": {
@@ -20,7 +21,7 @@ SENSITIVITY = {
     "multiple of the weight decay": {
         "0": "ocnopt:decay=0",
         "1": "ocnopt",
-        "3": "ocnopt:decay=0.009",
+        "3": f"ocnopt:decay={3 * WEIGHT_DECAY:g}",
     },
 }
 FEEDBACKS = ("off", "per_sample", "stacked", "exact")

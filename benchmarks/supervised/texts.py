@@ -3,6 +3,7 @@
 from benchmarks.supervised.data import WATCHED
 from benchmarks.supervised.kfac import DAMPING, NORM_CONSTRAINT
 from benchmarks.supervised.peers import REFRESH, WEIGHT_DECAY
+from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY as OURS
 from benchmarks.supervised.timing import CHUNK
 
 HOW = f"""\
@@ -85,6 +86,7 @@ with preconditioners from step {REFRESH} on, every {REFRESH} steps (by default f
 1,000: none in these runs); its plain Shampoo with momentum diverged at every rate. Muon is
 torch's, for all matrices but the last layer's, with `match_rms_adamw`, convolutions flattened to
 matrices, AdamW for the rest. Weight decay is {WEIGHT_DECAY:g} for AdamW, Muon and schedule-free
-AdamW, 0 for the others; OCNOpt decays by its default of 0.003 a step, from entries that the step
-makes smaller anyway. PSGD needs opt_einsum: without it torch contracts its five factors in an
+AdamW, 0 for the others; OCNOpt has its default, which sets in as the schedule
+lowers the rate, up to a part of {4 * OURS / 27:.3f} of an entry in one step, from entries that the
+step makes smaller anyway. PSGD needs opt_einsum: without it torch contracts its five factors in an
 order that makes a step 300 times slower."""
