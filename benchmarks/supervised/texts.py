@@ -3,8 +3,8 @@
 from benchmarks.supervised.data import WATCHED
 from benchmarks.supervised.kfac import DAMPING, NORM_CONSTRAINT
 from benchmarks.supervised.peers import REFRESH, WEIGHT_DECAY
-from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY as OURS
 from benchmarks.supervised.timing import CHUNK
+from ocngame.solvers.ocnopt.decay import WEIGHT_DECAY as OURS
 
 HOW = f"""\
 OCNOpt at its defaults, untuned, against peers whose learning rate is tuned for each task, on
