@@ -18,27 +18,35 @@ from ocngame.solvers.ocnopt.fade import Level
 
 def test_the_level_follows_the_mean_room():
     fade = Fade(memory=0.5, gradients=0.5, curvature=1.0)
-    level = fade.level(math.nan, 4.0)
-    assert level == Level(4.0)
-    level = fade.level(level.mean, 0.0625)
-    assert level.mean == pytest.approx(2.03125)
+    level = fade.level(Level(), 4.0)
+    assert level == Level(4.0, 4.0)
+    level = fade.level(level, 0.0625)
+    assert (level.mean, level.low) == pytest.approx((2.03125, 2.03125))
     assert level.curvature == pytest.approx(2.03125 / 4)
     assert level.gradients == pytest.approx(math.sqrt(2.03125 / 4))
     assert level.overstated == pytest.approx(math.sqrt(2.03125 / 0.0625))
 
 
 def test_a_rise_leaves_memories_as_they_are():
-    level = Fade().level(1.0, 50.0)
+    level = Fade().level(Level(1.0, 1.0), 50.0)
     assert (level.gradients, level.curvature, level.overstated) == (1.0, 1.0, 1.0)
-    assert level.mean == pytest.approx(10.8)
+    assert (level.mean, level.low) == pytest.approx((10.8, 1.0))
+
+
+def test_a_loss_that_goes_up_and_down_does_not_wear_memories_out():
+    generator = torch.Generator().manual_seed(0)
+    fade, level, product = Fade(), Level(), 1.0
+    for room in torch.rand(2000, generator=generator).tolist():
+        level = fade.level(level, room)
+        product *= level.curvature
+    assert product > 0.05
 
 
 def test_without_a_bound_nothing_fades_and_a_loss_at_its_bound_is_no_trouble():
-    assert math.isnan(Fade().level(math.nan, None).mean)
-    level, mean = Level(), math.nan
+    assert math.isnan(Fade().level(Level(), None).mean)
+    level = Level()
     for _ in range(2000):
-        level = Fade().level(mean, 0.0)
-        mean = level.mean
+        level = Fade().level(level, 0.0)
         assert math.isfinite(level.overstated)
         assert 0 <= level.curvature <= 1
 
@@ -58,21 +66,21 @@ def test_the_average_of_gradients_is_that_of_the_formula():
     fade, beta = Fade(), 0.9
     config = OCNOptConfig(step=FixedStep(), fade=fade, gradient_decay=beta)
     opt = OCNOpt(model, config=config, lr=0.01, weight_decay=0.0)
-    average, mean = torch.zeros(2, 6), math.nan
+    average, mean, low = torch.zeros(2, 6), math.nan, math.inf
     for x, y in batches(12):
         loss = nn.functional.cross_entropy(model(x), y)
         loss_value = float(loss.detach())
         w, b = torch.autograd.grad(loss, list(model.parameters()))
         gradient = torch.cat([w, b[:, None]], dim=1)
         new = loss_value if math.isnan(mean) else 0.8 * mean + 0.2 * loss_value
-        fall = 1.0 if math.isnan(mean) else min(1.0, new / mean)
-        mean = new
+        fall = min(1.0, new / low) if low < math.inf else 1.0
+        mean, low = new, min(low, new)
         average = beta * math.sqrt(fall) * average + (1 - beta) * gradient
         opt.step(x, y)
     assert opt._solver is not None
     kept = opt._solver.stages[0].average
     assert kept is not None
-    assert opt._solver.room == pytest.approx(mean, rel=1e-5)
+    assert opt._solver.level.mean == pytest.approx(mean, rel=1e-5)
     torch.testing.assert_close(kept, average, rtol=1e-4, atol=1e-7)
 
 

@@ -76,7 +76,7 @@ class SolverState:
         predicted: Change of the batch loss that the last move promised, NaN without a model.
         refreshed: The step that factorised the curvature last; -1 if none has.
         rates: Learning rate of every stage at the last move.
-        room: Running mean of how far the loss could fall; NaN where that is unknown.
+        level: Where the loss stood against the steps before.
         faded: Factor of remembered curvature that waits for the next measurement.
         memory: What the step rule remembers.
     """
@@ -87,7 +87,7 @@ class SolverState:
     predicted: float = math.nan
     refreshed: int = -1
     rates: Sequence[float] = ()
-    room: float = math.nan
+    level: Level = field(default_factory=Level)
     faded: float = 1.0
     memory: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -155,7 +155,7 @@ def propose_move(
     """
     gradients, columns = derivatives.gradients, derivatives.columns
     measured = columns is not None or not config.uses_columns
-    level = Level() if config.fade is None else config.fade.level(state.room, limit.room)
+    level = Level() if config.fade is None else config.fade.level(state.level, limit.room)
     faded = state.faded * level.curvature
     refresh = measured and config.rhythm.refreshes(state.step, state.refreshed)
     stages, operators, averages = [], [], []
@@ -216,7 +216,7 @@ def propose_move(
         proposal.predicted,
         state.step if refresh else state.refreshed,
         limit.rates,
-        level.mean,
+        level,
         1.0 if measured else faded,
         proposal.memory,
     )

@@ -6,16 +6,18 @@ outputs (`diag(p) - p p'` is of the size of the loss once most samples are right
 ten steps is then of the size of ten steps ago, and a step that is measured by it far too short.
 With the room `R = loss - bound` of the batches and its running mean
 
-    Rm_k = a Rm_{k-1} + (1 - a) R_k,        f_k = min(1, Rm_k / Rm_{k-1})
+    Rm_k = a Rm_{k-1} + (1 - a) R_k,        f_k = min(1, Rm_k / min_{j<k} Rm_j)
 
 what is remembered is brought to the level of today before the new sample is mixed in:
 
     gradients    m_k = beta f_k^g m_{k-1} + (1 - beta) p_k
     curvature    M_k, H_k from f_k^c M_{k-1}, f_k^c H_{k-1}
 
-Only falls count: a batch of a large loss would otherwise blow up what is remembered. With g = 1 an
-average has few batches left where the loss falls fast, and follows their noise; with g between zero
-and one the average is still above today's level, by about `(Rm_k / R_k)^(1 - g)`, and so is the
+Only new lows count. A batch of a large loss would otherwise blow up what is remembered, and a loss
+that goes up and down at one level would wear the memories out, a little with every fall.
+
+With g = 1 an average has few batches left where the loss falls fast, and follows their noise. With
+g < 1 the average is still above today's level, by about `(Rm_k / R_k)^(1 - g)`, and so is the
 first-order promise of a step that is made from it: the step rule is told that number
 (`Situation.overstated`).
 
@@ -39,12 +41,14 @@ class Level:
 
     Attributes:
         mean: Running mean of the room; NaN where no bound is known.
+        low: The lowest that the mean has been; NaN where no bound is known.
         gradients: Factor of the remembered gradients, in (0, 1].
         curvature: Factor of the remembered curvature, in (0, 1].
         overstated: By how much the size of averaged gradients is above today's level, at least one.
     """
 
     mean: float = math.nan
+    low: float = math.nan
     gradients: float = 1.0
     curvature: float = 1.0
     overstated: float = 1.0
@@ -70,11 +74,11 @@ class Fade:
         in_range("gradients", self.gradients, low=0.0, high=1.0)
         in_range("curvature", self.curvature, low=0.0, high=1.0)
 
-    def level(self, mean: float, room: float | None) -> Level:
+    def level(self, before: Level, room: float | None) -> Level:
         """Take in the room of a batch.
 
         Args:
-            mean: Running mean of the room before it; NaN before the first batch.
+            before: The level of the batch before; that of no batch is `Level()`.
             room: How far the loss of the batch can fall; None if no bound is known.
 
         Returns:
@@ -82,14 +86,15 @@ class Fade:
         """
         if room is None:
             return Level()
-        if not mean > 0:
-            return Level(max(room, 0.0))
-        room = max(room, _TINY * mean)
-        new = self.memory * mean + (1 - self.memory) * room
-        fall = min(1.0, new / mean)
+        if not before.low > 0:
+            return Level(max(room, 0.0), max(room, 0.0))
+        room = max(room, _TINY * before.mean)
+        mean = self.memory * before.mean + (1 - self.memory) * room
+        fall = min(1.0, mean / before.low)
         return Level(
-            new,
+            mean,
+            min(mean, before.low),
             fall**self.gradients,
             fall**self.curvature,
-            max(1.0, new / room) ** (1 - self.gradients),
+            max(1.0, mean / room) ** (1 - self.gradients),
         )

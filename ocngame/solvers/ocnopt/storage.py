@@ -5,7 +5,6 @@ the parameter's device; what belongs to no stage is kept under the key "solver".
 """
 
 import logging
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from ocngame.games.network_control import NetworkControl
 from ocngame.solvers.ocnopt.core import SolverState, StageState, init_state
+from ocngame.solvers.ocnopt.fade import Level
 
 __all__ = ["load", "save"]
 
@@ -48,7 +48,7 @@ def load(optimizer: Any, controls: Sequence[NetworkControl]) -> SolverState:
         predicted=solver["predicted"],
         refreshed=solver["refreshed"],
         rates=solver["rates"],
-        room=solver.get("room", math.nan),
+        level=Level(*solver.get("level", ())),
         faded=solver.get("faded", 1.0),
         memory={name: value.to(like.device) for name, value in solver["memory"].items()},
     )
@@ -73,7 +73,7 @@ def save(optimizer: Any, controls: Sequence[NetworkControl], state: SolverState)
         "predicted": state.predicted,
         "refreshed": state.refreshed,
         "rates": list(state.rates),
-        "room": state.room,
+        "level": [state.level.mean, state.level.low],
         "faded": state.faded,
         "memory": dict(state.memory),
         "generator": optimizer.generator.get_state(),
