@@ -14,8 +14,10 @@ SENSITIVITY = {
         "3": "ocnopt:lr=3",
     },
     "multiple of the first damping": {
+        "0.01": "ocnopt:damping=0.01",
         "0.03": "ocnopt:damping=0.03",
         "1": "ocnopt",
+        "10": "ocnopt:damping=10",
         "30": "ocnopt:damping=30",
     },
     "multiple of the weight decay": {
