@@ -363,7 +363,7 @@ def test_a_batch_of_one_is_a_batch_and_an_empty_one_is_refused(loss):
     opt = OCNOpt(model, loss)
     x, y = next(iter(batches(1)))
     y = y if isinstance(loss, nn.CrossEntropyLoss) else x[:, :3]
-    infos = [opt.step(x[:1], y[:1]) for _ in range(5)]
+    infos = [opt.step(x[:1], y[:1]) for _ in range(10)]
     assert all(info.accepted for info in infos)
     assert infos[-1].loss < infos[0].loss
     with pytest.raises(InvalidInputError, match="x: expected at least one sample"):

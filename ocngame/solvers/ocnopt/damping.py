@@ -67,7 +67,7 @@ class FixedDamping(DampingRule):
 
     judge: ClassVar[Judge] = Judge.NOBODY  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    damping: float = 1e-4
+    damping: float = 1.5e-4
 
     def __post_init__(self) -> None:
         """Validate the settings."""
