@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ocngame._checks import one_of, positive
-from ocngame.curvature.output_hessian import OutputHessian
+from ocngame.curvature.output_hessian import OutputHessian, normal_like
 from ocngame.errors import InvalidInputError
 
 __all__ = ["GaussianFisher", "GaussianNLL", "Spread"]
@@ -80,7 +80,7 @@ class GaussianFisher(OutputHessian):
     def own_gradient(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Give the gradient at targets `m + sqrt(v) e` with normal e."""
         _, variance = self.parts(output)
-        e = torch.randn(variance.shape, generator=generator).to(variance)
+        e = normal_like(variance, generator)
         second = 0.5 * (1 - e.square())
         if self.spread is Spread.VARIANCE:
             second = second / variance

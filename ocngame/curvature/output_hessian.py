@@ -28,6 +28,7 @@ __all__ = [
     "OutputHessian",
     "PoissonHessian",
     "SquaredErrorHessian",
+    "normal_like",
     "output_hessian",
 ]
 
@@ -177,7 +178,7 @@ class SquaredErrorHessian(OutputHessian):
     def own_gradient(self, output: Tensor, generator: torch.Generator) -> Tensor:
         """Give normal numbers of variance `scale` times the number of entries."""
         scale = self.scale if self.scale is not None else 2.0 / output[0, 0].numel()
-        return _normal(output, generator) * (scale * output[0, 0].numel()) ** 0.5
+        return normal_like(output, generator) * (scale * output[0, 0].numel()) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,8 @@ class PoissonHessian(OutputHessian):
         return rate - torch.poisson(rate.cpu(), generator=generator).to(rate)
 
 
-def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
+def normal_like(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw standard normal numbers of a tensor's shape; the generator lives on the CPU."""
     return torch.randn(like.shape, generator=generator).to(like)
 
 

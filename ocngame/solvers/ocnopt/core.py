@@ -234,5 +234,5 @@ def _average(
     if beta == 0:
         return None, gradient
     old = torch.zeros_like(gradient) if stage.average is None else stage.average
-    average = torch.add(beta * fading * old, gradient, alpha=1 - beta)
+    average = torch.lerp(old if fading == 1 else fading * old, gradient, 1 - beta)
     return average, average / (1 - beta ** (step + 1))

@@ -9,13 +9,13 @@ from ocngame._checks import non_negative
 from ocngame.errors import InvalidInputError
 from ocngame.games.network_control import NetworkControl
 
-__all__ = ["Rates", "make_groups", "note_peaks", "require_same_parameters"]
+__all__ = ["Rates", "checked_group", "completed", "note_peaks", "require_same_parameters"]
 
 _PEAK = "peak_lr"
 _ALL = "decays_vectors"
 
 
-def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def completed(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Complete parameter groups by one of all parameters that none of them names.
 
     Args:
@@ -23,34 +23,49 @@ def make_groups(model: nn.Module, groups: Sequence[Mapping[str, Any]]) -> list[d
         groups: Groups as torch takes them: "params" and options.
 
     Returns:
-        The groups, without empty ones.
-
-    Raises:
-        InvalidInputError: if a group lacks "params", has an unknown option or parameters that are
-            not the network's.
+        The groups, each to be checked by `checked_group`, and that of the rest if there is any.
     """
-    own = {id(parameter) for parameter in model.parameters()}
-    made: list[dict[str, Any]] = []
-    for group in groups:
-        if "params" not in group:
-            raise InvalidInputError(f"groups: expected 'params' in a group, got {sorted(group)}")
-        unknown = sorted(set(group) - {"params", "lr", "weight_decay", "name", _ALL})
-        if unknown:
-            raise InvalidInputError(
-                f"groups: expected the options 'lr' and 'weight_decay', got {unknown}"
-            )
-        for option in {"lr", "weight_decay"} & set(group):
-            non_negative(f"groups.{option}", group[option])
-        params = group["params"]
-        params = [params] if isinstance(params, nn.Parameter) else [*params]
-        if any(id(parameter) not in own for parameter in params):
-            raise InvalidInputError(
-                "groups: expected parameters of the model, got one that is not in it"
-            )
-        made.append({**group, "params": params, _ALL: group.get(_ALL, "weight_decay" in group)})
+    made = [{**group, "params": _listed(group)} for group in groups]
     taken = {id(parameter) for group in made for parameter in group["params"]}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in taken]
     return [*made, {"params": rest}] if rest else made
+
+
+def checked_group(model: nn.Module, group: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a parameter group, and note whether it has a weight decay of its own.
+
+    Args:
+        model: The network.
+        group: A group as torch takes it: "params" and options.
+
+    Returns:
+        The group.
+
+    Raises:
+        InvalidInputError: if it has no "params", an unknown option or parameters that are not the
+            network's.
+    """
+    params = _listed(group)
+    unknown = sorted(set(group) - {"params", "lr", "weight_decay", "name"})
+    if unknown:
+        raise InvalidInputError(
+            f"groups: expected the options 'lr' and 'weight_decay', got {unknown}"
+        )
+    for option in {"lr", "weight_decay"} & set(group):
+        non_negative(f"groups.{option}", group[option])
+    own = {id(parameter) for parameter in model.parameters()}
+    if any(id(parameter) not in own for parameter in params):
+        raise InvalidInputError(
+            "groups: expected parameters of the model, got one that is not in it"
+        )
+    return {**group, "params": params, _ALL: "weight_decay" in group}
+
+
+def _listed(group: Mapping[str, Any]) -> list[nn.Parameter]:
+    if "params" not in group:
+        raise InvalidInputError(f"groups: expected 'params' in a group, got {sorted(group)}")
+    params = group["params"]
+    return [params] if isinstance(params, nn.Parameter) else [*params]
 
 
 def note_peaks(groups: Sequence[dict[str, Any]]) -> None:

@@ -32,7 +32,8 @@ from ocngame.solvers.ocnopt.decay import CONSTANT_WEIGHT_DECAY, WEIGHT_DECAY
 from ocngame.solvers.ocnopt.estimate import Estimate, estimate_work
 from ocngame.solvers.ocnopt.groups import (
     Rates,
-    make_groups,
+    checked_group,
+    completed,
     note_peaks,
     require_same_parameters,
 )
@@ -143,7 +144,7 @@ class OCNOpt(torch.optim.Optimizer):
         self._place: tuple[torch.dtype, torch.device] | None = None
         self._batches: list[Batch] = []
         self._refused = 0
-        super().__init__(make_groups(plain, groups), {"lr": lr, "weight_decay": weight_decay})
+        super().__init__(completed(plain, groups), {"lr": lr, "weight_decay": weight_decay})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; all parameters of the model are in one from the start.
@@ -154,7 +155,7 @@ class OCNOpt(torch.optim.Optimizer):
         Raises:
             InvalidInputError: if a parameter is not the model's: no game has it, it would not move.
         """
-        super().add_param_group(make_groups(self._reader.model, [param_group])[0])
+        super().add_param_group(checked_group(self._reader.model, param_group))
 
     def backward(self, closure: Callable[[], Tensor]) -> Tensor:
         """Run a batch and add its gradients to `.grad`; takes the place of `loss.backward()`.
